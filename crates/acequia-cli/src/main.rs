@@ -1,0 +1,2 @@
+//! The `acequia` command.
+fn main() {}

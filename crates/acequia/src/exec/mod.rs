@@ -1,0 +1,50 @@
+//! Stateful operators: what a micro-batch changes in their state, and what that changes in their output.
+//!
+//! An operator is pushed the change batches of one micro-batch, then finished once: it then emits, evicts, and has
+//! its state delta ready (see [`acequia_core::state::Stateful`]). It never sees a logical plan, a clock or a store.
+//!
+//! A change batch is a record batch. On an edge that the plan knows to be *retracting* its last column is
+//! [`WEIGHT`], an Int64 that is never NULL and never 0: `+n` inserts the row n times, `-n` takes it back n times.
+//! On an *insert-only* edge there is no such column and every row counts `+1`.
+
+use acequia_core::state::Stateful;
+use acequia_core::{BatchId, Result, Timestamp, Watermark};
+use arrow::array::RecordBatch;
+
+/// The name of the weight column of retracting edges, always the last one.
+pub const WEIGHT: &str = "__weight";
+
+/// What is constant for a whole micro-batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BatchContext {
+    /// The number of the micro-batch.
+    pub batch: BatchId,
+    /// The watermark in force: decides what is late, what is final and what is evicted in this batch.
+    pub watermark: Watermark,
+    /// The batch's time: what `now()` and `PROCTIME()` give.
+    pub batch_time: Timestamp,
+    /// Whether [`Stateful::take_deltas`] will be called after this batch. Without a durable checkpoint no operator
+    /// needs to remember what changed.
+    pub durable: bool,
+}
+
+/// A stateful operator.
+pub trait Operator: Stateful + Send {
+    /// Takes rows of one of its inputs.
+    ///
+    /// # Errors
+    /// `Data` for values that cannot be computed with; the batch then fails and the operator is thrown away.
+    fn push(&mut self, context: &BatchContext, input: usize, batch: RecordBatch) -> Result<()>;
+
+    /// Ends the batch: gives what changed in the output, then evicts what the watermark has passed.
+    ///
+    /// # Errors
+    /// As [`Operator::push`].
+    fn finish(&mut self, context: &BatchContext) -> Result<Vec<RecordBatch>>;
+
+    /// Rows of the current (or just finished) batch that came too late to be used.
+    fn late_rows(&self) -> u64;
+
+    /// Whether a batch without data at this watermark would emit or evict anything.
+    fn wakes_at(&self, watermark: Watermark) -> bool;
+}
