@@ -193,7 +193,7 @@ pub fn format_interval(micros: i64) -> String {
     let (unit, length) =
         PRINT.iter().find(|(_, length)| micros % length == 0).copied().unwrap_or(("microsecond", 1));
     let n = micros / length;
-    format!("{n} {unit}{}", if n.abs() == 1 { "" } else { "s" })
+    format!("{n} {unit}{}", if n.unsigned_abs() == 1 { "" } else { "s" })
 }
 
 #[cfg(test)]
@@ -235,7 +235,7 @@ mod tests {
 
     #[test]
     fn interval_prints_what_it_reads() {
-        for micros in [0, 1, 1_000, 1_500_000, 60_000_000, 86_400_000_000, -3_600_000_000] {
+        for micros in [i64::MIN, 0, 1, 1_000, 1_500_000, 60_000_000, 86_400_000_000, -3_600_000_000] {
             assert_eq!(parse_interval(&format_interval(micros)).unwrap(), micros);
         }
     }

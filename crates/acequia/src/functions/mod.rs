@@ -1,0 +1,81 @@
+//! Event time in SQL: windows, watermarks, the batch's time, and which output columns a watermark bounds.
+//!
+//! ```text
+//! SQL text ── `__tumble(..)`, `__with_watermark(..)` ──> [`relation`]  ─┐
+//!          ── `window(ts, '10 minutes')`, `hop(..)`  ──> [`call`] ──────┴─> [`resolve`] ──> [`window`]
+//! ```
+//!
+//! The functions that SQL names ([`call`]) only have a type; [`resolve_windows`] checks their constants and replaces
+//! them by functions that hold the constants in the column's own unit, so that a batch costs one pass over its `i64`s.
+//! All of it works on static tables too: the same SQL is planned for the stream and for the batch that it is
+//! compared with.
+//!
+//! Rows whose event time is NULL belong to no window: they are left out wherever a window is a grouping key, is
+//! selected, or is added by a table function (as in Spark).
+
+pub mod call;
+pub mod grid;
+pub mod interval;
+pub mod relation;
+pub mod resolve;
+pub mod watermark;
+pub mod window;
+pub mod window_time;
+
+mod expand;
+mod timestamps;
+
+use acequia_core::Error;
+use datafusion::common::DataFusionError;
+use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
+use datafusion::logical_expr::ScalarUDF;
+use datafusion::optimizer::Analyzer;
+use datafusion::prelude::SessionContext;
+use std::sync::Arc;
+
+pub use grid::{Grid, Shape, WindowSpec};
+pub use resolve::{ResolveWindows, resolve_windows};
+pub use watermark::EventTimeWatermark;
+pub use window::{HopFunction, TumbleFunction};
+
+/// Every scalar function of this module, by the names that SQL uses.
+pub fn scalar_functions() -> Vec<Arc<ScalarUDF>> {
+    let mut all: Vec<Arc<ScalarUDF>> =
+        call::GroupFunction::all().into_iter().map(|f| Arc::new(ScalarUDF::from(f))).collect();
+    all.push(Arc::new(ScalarUDF::from(window_time::WindowTime::default())));
+    all
+}
+
+/// Adds the functions, the planner of the window table functions and [`ResolveWindows`] to a session.
+///
+/// The rule goes before DataFusion's own, since it may settle types that type coercion then relies on.
+pub fn install(mut builder: SessionStateBuilder) -> SessionStateBuilder {
+    builder.scalar_functions().get_or_insert_default().extend(scalar_functions());
+    builder.analyzer().get_or_insert_with(Analyzer::new).rules.insert(0, Arc::new(ResolveWindows));
+    builder
+}
+
+/// [`install`] for a session that is there already.
+///
+/// # Errors
+/// None so far.
+pub fn register(context: &SessionContext) -> datafusion::common::Result<()> {
+    let state = context.state_ref();
+    let mut state = state.write();
+    let existing: SessionState = state.clone();
+    *state = install(SessionStateBuilder::new_from_existing(existing)).build();
+    state.register_relation_planner(Arc::new(relation::WindowTableFunctions))
+}
+
+/// Carries one of our errors, with its kind, through DataFusion's planner.
+pub(crate) fn refuse(error: Error) -> DataFusionError {
+    DataFusionError::External(Box::new(error))
+}
+
+/// [`refuse`] of something that the user can mend.
+pub(crate) fn invalid(message: impl Into<String>) -> DataFusionError {
+    refuse(Error::invalid(message))
+}
+
+#[cfg(test)]
+mod tests;

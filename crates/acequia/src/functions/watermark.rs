@@ -1,0 +1,150 @@
+//! The logical node that marks a relation's event time: rows are expected at most `delay` behind the latest seen.
+//!
+//! It passes its rows through. It keeps its column alive when columns are pruned, and lets no filter or limit pass
+//! below, so that rows which a query does not use still move the watermark of their stream. It has no physical form
+//! of its own: a streaming plan replaces it by its observer, a batch plan drops it.
+
+use super::invalid;
+use acequia_core::time::format_interval;
+use arrow::datatypes::DataType;
+use datafusion::common::{Column, DFSchemaRef, Result};
+use datafusion::logical_expr::{Expr, ExprSchemable, Extension, LogicalPlan, UserDefinedLogicalNodeCore};
+use std::fmt;
+use std::sync::Arc;
+
+/// Marks the event-time column of its input.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Hash)]
+pub struct EventTimeWatermark {
+    input: LogicalPlan,
+    column: Column,
+    delay: i64,
+    id: String,
+}
+
+impl EventTimeWatermark {
+    /// Marks `column` of `input`; `delay` is in microseconds; `id` names the watermark, unique in its query (the same
+    /// stream read twice may share it).
+    ///
+    /// # Errors
+    /// `Invalid` when the column is not there or not a timestamp, and for a negative delay.
+    pub fn try_new(input: LogicalPlan, column: Column, delay: i64, id: impl Into<String>) -> Result<Self> {
+        let column = qualified(&input, column)?;
+        check_type(&column, &Expr::Column(column.clone()).get_type(input.schema())?)?;
+        if delay < 0 {
+            return Err(invalid(format!("watermark delay is negative: {}", format_interval(delay))));
+        }
+        Ok(Self { input, column, delay, id: id.into() })
+    }
+
+    /// The node as a plan.
+    pub fn into_plan(self) -> LogicalPlan {
+        LogicalPlan::Extension(Extension { node: Arc::new(self) })
+    }
+
+    /// The node behind a plan, when it is one.
+    pub fn of(plan: &LogicalPlan) -> Option<&Self> {
+        match plan {
+            LogicalPlan::Extension(Extension { node }) => node.as_any().downcast_ref(),
+            _ => None,
+        }
+    }
+
+    /// What is marked.
+    pub fn input(&self) -> &LogicalPlan {
+        &self.input
+    }
+
+    /// The event-time column, as the input names it.
+    pub fn column(&self) -> &Column {
+        &self.column
+    }
+
+    /// The event-time column's place in the input (and output).
+    ///
+    /// # Errors
+    /// When the column is gone.
+    pub fn column_index(&self) -> Result<usize> {
+        self.input.schema().index_of_column(&self.column)
+    }
+
+    /// How far behind the latest event time rows are still expected, in microseconds.
+    pub fn delay(&self) -> i64 {
+        self.delay
+    }
+
+    /// The watermark's name in its query.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The same mark under another name.
+    #[must_use]
+    pub fn with_id(mut self, id: impl Into<String>) -> Self {
+        self.id = id.into();
+        self
+    }
+}
+
+/// The column with the qualifier that the input gives it, so that it survives a rewrite of what is above.
+fn qualified(input: &LogicalPlan, column: Column) -> Result<Column> {
+    let index = input.schema().index_of_column(&column)?;
+    Ok(Column::from(input.schema().qualified_field(index)))
+}
+
+fn check_type(column: &Column, data_type: &DataType) -> Result<()> {
+    let way_out = match data_type {
+        DataType::Timestamp(_, _) => return Ok(()),
+        DataType::Date32 | DataType::Date64 => "cast it, as in CAST(c AS TIMESTAMP(3)), in a computed column",
+        _ => "cast it or give its format",
+    };
+    Err(invalid(format!(
+        "watermark column is not a timestamp: column=`{}` type=`{data_type}`; {way_out}",
+        column.name
+    )))
+}
+
+impl UserDefinedLogicalNodeCore for EventTimeWatermark {
+    fn name(&self) -> &str {
+        "EventTimeWatermark"
+    }
+
+    fn inputs(&self) -> Vec<&LogicalPlan> {
+        vec![&self.input]
+    }
+
+    fn schema(&self) -> &DFSchemaRef {
+        self.input.schema()
+    }
+
+    fn expressions(&self) -> Vec<Expr> {
+        vec![Expr::Column(self.column.clone())]
+    }
+
+    fn fmt_for_explain(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        write!(f, "EventTimeWatermark: {} delay={}", self.column, format_interval(self.delay))
+    }
+
+    fn with_exprs_and_inputs(&self, exprs: Vec<Expr>, inputs: Vec<LogicalPlan>) -> Result<Self> {
+        match (exprs.as_slice(), inputs.as_slice()) {
+            ([Expr::Column(column)], [input]) => {
+                Self::try_new(input.clone(), column.clone(), self.delay, self.id.clone())
+            }
+            _ => Err(super::refuse(acequia_core::Error::internal(format!(
+                "watermark was rewritten to something else: {exprs:?}"
+            )))),
+        }
+    }
+
+    fn necessary_children_exprs(&self, output_columns: &[usize]) -> Option<Vec<Vec<usize>>> {
+        let mut needed = output_columns.to_vec();
+        needed.push(self.column_index().ok()?);
+        needed.sort_unstable();
+        needed.dedup();
+        Some(vec![needed])
+    }
+}
+
+/// Whether a plan has a mark anywhere below, subqueries aside.
+pub fn has_watermark(plan: &LogicalPlan) -> bool {
+    EventTimeWatermark::of(plan).is_some() || plan.inputs().into_iter().any(has_watermark)
+}
