@@ -1,1 +1,3 @@
-//! Placeholder, filled in the next commits.
+//! Formats, sources and sinks.
+
+pub mod sources;
