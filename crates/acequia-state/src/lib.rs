@@ -1,1 +1,30 @@
-//! Placeholder, filled in the next commits.
+//! Durable checkpoint logs and versioned state: everything that a query leaves behind to be continued from.
+//!
+//! ```text
+//! <checkpoint>/
+//!   metadata.json        the query's id, for ever                              put-if-absent
+//!   epochs/E             one per run: whoever holds the highest E owns it      put-if-absent (fencing)
+//!   offsets/N            what batch N is, for ever                             put-if-absent
+//!   state/L-E-S.seg      a segment: state deltas up to batch L, written by run E as its S-th one
+//!   commits/N            the one decision: batch N is done, and this is its state, receipts and watermark
+//!   sources/<name>/...   private directories of sources
+//! ```
+//! - [`store`]: opening object stores, and their errors as ours; [`local`]: a durable one over a directory;
+//! - [`record`]: the records of the logs and their checksummed form;
+//! - [`checkpoint`]: the logs of a query: open, offsets, commit, fence; retention and garbage;
+//!
+//! Everything is written once and never changed. What a run writes carries its epoch in the name, except `offsets/N`
+//! and `commits/N`, where the first writer wins: that is what makes them decisions.
+
+pub mod checkpoint;
+pub mod local;
+pub mod record;
+mod retention;
+pub mod store;
+
+pub use checkpoint::{Checkpoint, CommitOutcome, Latest, OffsetsOutcome};
+pub use local::DurableLocalStore;
+pub use record::{
+    CommitRecord, OffsetRecord, OperatorRecord, SegmentRef, SourceOffsets, StateManifest, WatermarkState,
+};
+pub use store::open_store;

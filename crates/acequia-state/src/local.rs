@@ -1,0 +1,467 @@
+//! A directory as an object store whose writes outlive a loss of power.
+//!
+//! `object_store`'s own [`LocalFileSystem`] never syncs. Here an object is there, whole, once a write has returned:
+//! ```text
+//! write <name>#<digits>  ->  fsync it  ->  link (Create) or rename (Overwrite) to <name>  ->  fsync the directory
+//! ```
+//! Directories made on the way are synced into their parents, one by one. A name that ends in `#digits` is one that
+//! `LocalFileSystem` never lists; what a crash leaves under such names is removed at the next open. When `Create`
+//! finds the name taken it syncs the directory too, so that what the caller then reads cannot vanish any more.
+//!
+//! Deletes are not synced: an object that comes back after a loss of power was garbage and is again.
+//!
+//! Writes of up to [`INLINE_BYTES`] are done on the calling thread, since handing them to a pool costs more than it
+//! saves: a query waits for its own writes anyway. Larger ones go to the runtime's blocking pool if there is one.
+
+use async_trait::async_trait;
+use futures::stream::BoxStream;
+use object_store::local::LocalFileSystem;
+use object_store::path::Path;
+use object_store::{
+    CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, PutMode,
+    PutMultipartOptions, PutOptions, PutPayload, PutResult, Result, UploadPart,
+};
+use parking_lot::Mutex;
+use std::collections::HashSet;
+use std::ffi::OsString;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path as FilePath, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Writes larger than this go to the blocking pool.
+pub const INLINE_BYTES: usize = 1 << 20;
+
+/// A directory whose objects are durable when a write returns (see the module's text).
+///
+/// `PutMode::Update`, attributes and tags of objects are refused.
+#[derive(Debug, Clone)]
+pub struct DurableLocalStore {
+    files: LocalFileSystem,
+    disk: Arc<Disk>,
+}
+
+/// The synced side: where files go, and which directories are known to be durable.
+#[derive(Debug)]
+struct Disk {
+    root: PathBuf,
+    durable_dirs: Mutex<HashSet<PathBuf>>,
+    next_temporary: AtomicU64,
+}
+
+impl DurableLocalStore {
+    /// Opens a directory, making it if need be, and removes what writers that crashed have left in it.
+    ///
+    /// It is meant for one owner at a time: a write that another process has in flight then fails.
+    ///
+    /// # Errors
+    /// `Invalid` when the directory cannot be made or read.
+    pub fn open(root: impl AsRef<FilePath>) -> acequia_core::Result<Self> {
+        let root = root.as_ref();
+        Self::try_open(root).map_err(|e| {
+            acequia_core::Error::from(e).context(format!("directory cannot be used: `{}`", root.display()))
+        })
+    }
+
+    fn try_open(root: &FilePath) -> io::Result<Self> {
+        create_durable_dirs(root)?;
+        let root = fs::canonicalize(root)?;
+        remove_temporaries(&root)?;
+        let disk = Disk {
+            durable_dirs: Mutex::new(HashSet::from([root.clone()])),
+            root,
+            next_temporary: AtomicU64::new(0),
+        };
+        let files = LocalFileSystem::new_with_prefix(&disk.root).map_err(io::Error::other)?;
+        Ok(Self { files, disk: Arc::new(disk) })
+    }
+
+    /// Runs file work here or, when it is large, in the blocking pool.
+    async fn run<T: Send + 'static>(
+        &self,
+        bytes: usize,
+        work: impl FnOnce(&Disk) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        match tokio::runtime::Handle::try_current() {
+            Ok(runtime) if bytes > INLINE_BYTES => {
+                let disk = Arc::clone(&self.disk);
+                runtime.spawn_blocking(move || work(&disk)).await?
+            }
+            _ => work(&self.disk),
+        }
+    }
+
+    fn refuse(&self, operation: &str) -> Error {
+        Error::NotImplemented { operation: operation.to_string(), implementer: self.to_string() }
+    }
+}
+
+impl std::fmt::Display for DurableLocalStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "DurableLocalStore({})", self.disk.root.display())
+    }
+}
+
+#[async_trait]
+impl ObjectStore for DurableLocalStore {
+    async fn put_opts(&self, location: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
+        if !options.attributes.is_empty() {
+            return Err(self.refuse("`put_opts` with attributes"));
+        }
+        let create = match options.mode {
+            PutMode::Create => true,
+            PutMode::Overwrite => false,
+            PutMode::Update(_) => return Err(self.refuse("`put_opts` with `PutMode::Update`")),
+        };
+        let target = self.files.path_to_filesystem(location)?;
+        self.run(payload.content_length(), move |disk| disk.put(&target, &payload, create)).await?;
+        Ok(PutResult { e_tag: None, version: None })
+    }
+
+    async fn put_multipart_opts(
+        &self,
+        location: &Path,
+        options: PutMultipartOptions,
+    ) -> Result<Box<dyn MultipartUpload>> {
+        if !options.attributes.is_empty() {
+            return Err(self.refuse("`put_multipart_opts` with attributes"));
+        }
+        let target = self.files.path_to_filesystem(location)?;
+        let staged = self.disk.stage(&target).map_err(|e| io_error(&target, e))?;
+        Ok(Box::new(Upload { disk: Arc::clone(&self.disk), target, staged: Some(staged) }))
+    }
+
+    async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
+        // Probing for names that are not there is part of every commit: answer without leaving the thread.
+        let path = self.files.path_to_filesystem(location)?;
+        if let Err(e) = fs::metadata(&path)
+            && e.kind() == io::ErrorKind::NotFound
+        {
+            return Err(io_error(&path, e));
+        }
+        self.files.get_opts(location, options).await
+    }
+
+    async fn get_ranges(
+        &self,
+        location: &Path,
+        ranges: &[std::ops::Range<u64>],
+    ) -> Result<Vec<bytes::Bytes>> {
+        self.files.get_ranges(location, ranges).await
+    }
+
+    fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
+        self.files.delete_stream(locations)
+    }
+
+    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
+        self.files.list(prefix)
+    }
+
+    fn list_with_offset(
+        &self,
+        prefix: Option<&Path>,
+        offset: &Path,
+    ) -> BoxStream<'static, Result<ObjectMeta>> {
+        self.files.list_with_offset(prefix, offset)
+    }
+
+    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
+        self.files.list_with_delimiter(prefix).await
+    }
+
+    async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
+        let target = self.files.path_to_filesystem(to)?;
+        self.disk.durable_parent(&target).map_err(|e| io_error(&target, e))?;
+        self.files.copy_opts(from, to, options).await?;
+        self.disk.sync_parent(&target).map_err(|e| io_error(&target, e))
+    }
+}
+
+/// A file under a temporary name; removed when dropped before it is published.
+#[derive(Debug)]
+struct Staged {
+    file: File,
+    path: PathBuf,
+}
+
+impl Drop for Staged {
+    fn drop(&mut self) {
+        // After a rename it is gone already. If this fails, the next open removes it.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+impl Disk {
+    fn put(&self, target: &FilePath, payload: &PutPayload, create: bool) -> Result<()> {
+        let failed = |e| io_error(target, e);
+        if create && target.exists() {
+            self.sync_parent(target).map_err(failed)?;
+            return Err(already_exists(target));
+        }
+        let mut staged = self.stage(target).map_err(failed)?;
+        for chunk in payload {
+            staged.file.write_all(chunk).map_err(failed)?;
+        }
+        self.publish(staged, target, create)
+    }
+
+    /// Gives a complete file its name.
+    fn publish(&self, staged: Staged, target: &FilePath, create: bool) -> Result<()> {
+        let failed = |e| io_error(target, e);
+        staged.file.sync_all().map_err(failed)?;
+        let published =
+            if create { fs::hard_link(&staged.path, target) } else { fs::rename(&staged.path, target) };
+        drop(staged);
+        let taken = matches!(&published, Err(e) if e.kind() == io::ErrorKind::AlreadyExists);
+        if !taken {
+            published.map_err(failed)?;
+        }
+        self.sync_parent(target).map_err(failed)?;
+        if taken { Err(already_exists(target)) } else { Ok(()) }
+    }
+
+    /// A new file beside the target, under a name that is never listed.
+    fn stage(&self, target: &FilePath) -> io::Result<Staged> {
+        self.durable_parent(target)?;
+        loop {
+            let n = self.next_temporary.fetch_add(1, Ordering::Relaxed);
+            let mut name = OsString::from(target);
+            name.push(format!("#{}{n:09}", std::process::id()));
+            let path = PathBuf::from(name);
+            match OpenOptions::new().write(true).create_new(true).open(&path) {
+                Ok(file) => return Ok(Staged { file, path }),
+                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(e) if e.kind() == io::ErrorKind::NotFound => self.parent_vanished(target)?,
+                Err(e) => return Err(e),
+            }
+        }
+    }
+
+    /// Makes the target's directory durable unless it is known to be.
+    fn durable_parent(&self, target: &FilePath) -> io::Result<()> {
+        let Some(parent) = target.parent() else { return Ok(()) };
+        if self.durable_dirs.lock().contains(parent) {
+            return Ok(());
+        }
+        // Another process may have made a directory and not have synced it yet: sync all the way from the root.
+        let mut dir = self.root.clone();
+        for part in parent.strip_prefix(&self.root).map_err(io::Error::other)? {
+            let above = dir.clone();
+            dir.push(part);
+            create_dir(&dir)?;
+            sync_dir(&above)?;
+        }
+        self.durable_dirs.lock().insert(dir);
+        Ok(())
+    }
+
+    /// Somebody removed the directory behind our back: make it again.
+    fn parent_vanished(&self, target: &FilePath) -> io::Result<()> {
+        self.durable_dirs.lock().retain(|d| *d == self.root);
+        if !self.root.is_dir() {
+            return Err(io::Error::new(
+                io::ErrorKind::NotFound,
+                format!("directory is gone: `{}`", self.root.display()),
+            ));
+        }
+        self.durable_parent(target)
+    }
+
+    fn sync_parent(&self, target: &FilePath) -> io::Result<()> {
+        sync_dir(target.parent().unwrap_or(&self.root))
+    }
+}
+
+/// A multipart upload: parts are appended to the staged file as they are handed over.
+#[derive(Debug)]
+struct Upload {
+    disk: Arc<Disk>,
+    target: PathBuf,
+    staged: Option<Staged>,
+}
+
+impl Upload {
+    fn append(&mut self, part: &PutPayload) -> io::Result<()> {
+        let Some(staged) = &mut self.staged else { return Err(io::Error::other("upload has ended")) };
+        part.iter().try_for_each(|chunk| staged.file.write_all(chunk))
+    }
+}
+
+#[async_trait]
+impl MultipartUpload for Upload {
+    fn put_part(&mut self, part: PutPayload) -> UploadPart {
+        let written = self.append(&part).map_err(|e| io_error(&self.target, e));
+        if written.is_err() {
+            // A file with a hole must never be published.
+            self.staged = None;
+        }
+        Box::pin(async move { written })
+    }
+
+    async fn complete(&mut self) -> Result<PutResult> {
+        let Some(staged) = self.staged.take() else {
+            return Err(io_error(&self.target, io::Error::other("upload has ended")));
+        };
+        self.disk.publish(staged, &self.target, false)?;
+        Ok(PutResult { e_tag: None, version: None })
+    }
+
+    async fn abort(&mut self) -> Result<()> {
+        self.staged = None;
+        Ok(())
+    }
+}
+
+/// Makes a directory and those above it, each synced into its parent.
+fn create_durable_dirs(dir: &FilePath) -> io::Result<()> {
+    if dir.as_os_str().is_empty() || dir.is_dir() {
+        return Ok(());
+    }
+    let parent = dir.parent().unwrap_or(FilePath::new(""));
+    create_durable_dirs(parent)?;
+    create_dir(dir)?;
+    sync_dir(if parent.as_os_str().is_empty() { FilePath::new(".") } else { parent })
+}
+
+fn create_dir(dir: &FilePath) -> io::Result<()> {
+    match fs::create_dir(dir) {
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists && dir.is_dir() => Ok(()),
+        other => other,
+    }
+}
+
+#[cfg(unix)]
+fn sync_dir(dir: &FilePath) -> io::Result<()> {
+    File::open(dir)?.sync_all()
+}
+
+/// Directories cannot be synced here; NTFS journals its own entries.
+#[cfg(not(unix))]
+fn sync_dir(_: &FilePath) -> io::Result<()> {
+    Ok(())
+}
+
+fn remove_temporaries(dir: &FilePath) -> io::Result<()> {
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            remove_temporaries(&entry.path())?;
+        } else if is_temporary(&entry.file_name().to_string_lossy()) {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+fn is_temporary(name: &str) -> bool {
+    let Some((_, digits)) = name.rsplit_once('#') else { return false };
+    !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit())
+}
+
+fn already_exists(path: &FilePath) -> Error {
+    let source = io::Error::from(io::ErrorKind::AlreadyExists);
+    Error::AlreadyExists { path: path.display().to_string(), source: Box::new(source) }
+}
+
+fn io_error(path: &FilePath, error: io::Error) -> Error {
+    let path = path.display().to_string();
+    match error.kind() {
+        io::ErrorKind::NotFound => Error::NotFound { path, source: Box::new(error) },
+        io::ErrorKind::PermissionDenied => Error::PermissionDenied { path, source: Box::new(error) },
+        _ => Error::Generic { store: "DurableLocalStore", source: Box::new(error) },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures::TryStreamExt;
+    use object_store::ObjectStoreExt;
+
+    async fn names(store: &dyn ObjectStore) -> Vec<String> {
+        let mut names: Vec<_> =
+            store.list(None).map_ok(|m| m.location.to_string()).try_collect().await.unwrap();
+        names.sort();
+        names
+    }
+
+    fn files_under(dir: &FilePath) -> usize {
+        let entries = fs::read_dir(dir).unwrap().map(|e| e.unwrap().path());
+        entries.map(|p| if p.is_dir() { files_under(&p) } else { 1 }).sum()
+    }
+
+    #[tokio::test]
+    async fn create_of_an_existing_object_fails_and_keeps_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = DurableLocalStore::open(dir.path()).unwrap();
+        let at = Path::from("a/b/c");
+        store.put_opts(&at, "one".into(), PutMode::Create.into()).await.unwrap();
+        let error = store.put_opts(&at, "two".into(), PutMode::Create.into()).await.unwrap_err();
+        assert!(matches!(error, Error::AlreadyExists { .. }), "{error}");
+        assert_eq!(store.get(&at).await.unwrap().bytes().await.unwrap(), "one");
+        store.put(&at, "three".into()).await.unwrap();
+        assert_eq!(store.get(&at).await.unwrap().bytes().await.unwrap(), "three");
+        assert_eq!(files_under(dir.path()), 1, "no temporary file is left");
+    }
+
+    #[tokio::test]
+    async fn leftover_of_a_crash_is_never_listed_and_goes_at_open() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = DurableLocalStore::open(dir.path()).unwrap();
+        store.put(&Path::parse("x/kept#1a").unwrap(), "1".into()).await.unwrap();
+        fs::write(dir.path().join("x/torn#17000000000"), "half").unwrap();
+        assert_eq!(names(&store).await, ["x/kept#1a"]);
+        assert_eq!(files_under(dir.path()), 2);
+        DurableLocalStore::open(dir.path()).unwrap();
+        assert_eq!(files_under(dir.path()), 1);
+    }
+
+    #[tokio::test]
+    async fn multipart_shows_nothing_before_it_is_complete() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = DurableLocalStore::open(dir.path()).unwrap();
+        let at = Path::from("big");
+        let mut upload = store.put_multipart(&at).await.unwrap();
+        upload.put_part("one ".into()).await.unwrap();
+        assert!(names(&store).await.is_empty());
+        upload.put_part("two".into()).await.unwrap();
+        upload.complete().await.unwrap();
+        assert_eq!(store.get(&at).await.unwrap().bytes().await.unwrap(), "one two");
+        let mut upload = store.put_multipart(&at).await.unwrap();
+        upload.put_part("three".into()).await.unwrap();
+        upload.abort().await.unwrap();
+        assert_eq!(files_under(dir.path()), 1);
+    }
+
+    #[tokio::test]
+    async fn directory_that_was_removed_is_made_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = DurableLocalStore::open(dir.path().join("q")).unwrap();
+        store.put(&Path::from("a/1"), "1".into()).await.unwrap();
+        fs::remove_dir_all(dir.path().join("q/a")).unwrap();
+        store.put(&Path::from("a/2"), "2".into()).await.unwrap();
+        assert_eq!(names(&store).await, ["a/2"]);
+        fs::remove_dir_all(dir.path().join("q")).unwrap();
+        store.put(&Path::from("a/3"), "3".into()).await.unwrap_err();
+    }
+
+    #[tokio::test]
+    async fn large_object_is_written_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = DurableLocalStore::open(dir.path()).unwrap();
+        let bytes = bytes::Bytes::from(vec![7u8; INLINE_BYTES + 1]);
+        store.put(&Path::from("x"), bytes.clone().into()).await.unwrap();
+        assert_eq!(store.get(&Path::from("x")).await.unwrap().bytes().await.unwrap(), bytes);
+    }
+
+    #[tokio::test]
+    async fn conditional_update_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = DurableLocalStore::open(dir.path()).unwrap();
+        let version = object_store::UpdateVersion { e_tag: None, version: None };
+        let error = store.put_opts(&Path::from("x"), "1".into(), PutMode::Update(version).into()).await;
+        assert!(matches!(error.unwrap_err(), Error::NotImplemented { .. }));
+    }
+}

@@ -1,0 +1,181 @@
+//! The logs: what a run finds, what it may write, when it is fenced.
+
+use crate::fault::{FaultStore, objects};
+use crate::records::{commit, offsets, open, run_batches};
+use acequia_core::ErrorKind;
+use acequia_state::{CommitOutcome, Latest, OffsetsOutcome, StateManifest, open_store};
+use object_store::memory::InMemory;
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt};
+use std::sync::Arc;
+
+fn memory() -> Arc<dyn ObjectStore> {
+    Arc::new(InMemory::new())
+}
+
+#[tokio::test]
+async fn query_keeps_its_id_and_each_run_has_a_higher_epoch() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, _) = open_store(dir.path().to_str().unwrap()).unwrap();
+    let first = open(&store).await;
+    assert_eq!(first.latest().await.unwrap(), Latest::default());
+    let second = open(&store).await;
+    assert_eq!(first.query(), second.query());
+    assert!(second.epoch() > first.epoch());
+}
+
+#[tokio::test]
+async fn restart_finds_the_batch_that_was_begun_and_the_one_that_is_done() {
+    let store = memory();
+    let first = open(&store).await;
+    run_batches(&first, 0..5).await;
+    first.write_offsets(&offsets(5, first.epoch())).await.unwrap();
+    let second = open(&store).await;
+    let latest = second.latest().await.unwrap();
+    assert_eq!(latest.offsets, Some(offsets(5, first.epoch())));
+    assert_eq!(latest.commit, Some(commit(4, first.epoch(), StateManifest::default())));
+    let exists = second.write_offsets(&offsets(5, second.epoch())).await.unwrap();
+    assert_eq!(exists, OffsetsOutcome::Exists(offsets(5, first.epoch())));
+}
+
+#[tokio::test]
+async fn own_write_may_be_repeated() {
+    let store = memory();
+    let run = open(&store).await;
+    for _ in 0..2 {
+        let wrote = run.write_offsets(&offsets(0, run.epoch())).await.unwrap();
+        assert_eq!(wrote, OffsetsOutcome::Written);
+    }
+    for _ in 0..2 {
+        let done = run.write_commit(&commit(0, run.epoch(), StateManifest::default())).await.unwrap();
+        assert_eq!(done, CommitOutcome::Committed);
+    }
+}
+
+#[tokio::test]
+async fn older_run_is_fenced_and_commits_nothing() {
+    let store = memory();
+    let old = open(&store).await;
+    run_batches(&old, 0..2).await;
+    old.write_offsets(&offsets(2, old.epoch())).await.unwrap();
+    let new = open(&store).await;
+    assert_eq!(old.check_fence().await.unwrap_err().kind(), ErrorKind::Fenced);
+    let lost = old.write_commit(&commit(2, old.epoch(), StateManifest::default())).await;
+    assert_eq!(lost.unwrap_err().kind(), ErrorKind::Fenced);
+    assert_eq!(new.commit(acequia_core::BatchId(2)).await.unwrap(), None);
+    let won = new.write_commit(&commit(2, new.epoch(), StateManifest::default())).await;
+    assert_eq!(won.unwrap(), CommitOutcome::Committed);
+    new.write_offsets(&offsets(3, new.epoch())).await.unwrap();
+    let late = old.write_offsets(&offsets(3, old.epoch())).await;
+    assert_eq!(late.unwrap_err().kind(), ErrorKind::Fenced);
+    assert_eq!(old.latest().await.unwrap_err().kind(), ErrorKind::Fenced);
+}
+
+#[tokio::test]
+async fn run_that_slept_beyond_all_retention_is_fenced() {
+    let store = memory();
+    let old = open(&store).await;
+    run_batches(&old, 0..1).await;
+    for _ in 0..40 {
+        open(&store).await;
+    }
+    let new = open(&store).await;
+    run_batches(&new, 1..30).await;
+    let names = objects(&*store).await;
+    assert!(!names.contains(&"q/commits/1".to_string()), "{names:?}");
+    let lost = old.write_commit(&commit(1, old.epoch(), StateManifest::default())).await;
+    assert_eq!(lost.unwrap_err().kind(), ErrorKind::Fenced);
+    assert_eq!(new.latest().await.unwrap().commit.unwrap().batch.0, 29);
+    assert!(names.iter().filter(|n| n.starts_with("q/epochs/")).count() <= 17, "{names:?}");
+}
+
+#[tokio::test]
+async fn commit_won_by_an_older_run_is_told() {
+    let store = memory();
+    let old = open(&store).await;
+    old.write_offsets(&offsets(0, old.epoch())).await.unwrap();
+    let new = open(&store).await;
+    new.latest().await.unwrap();
+    // The old run passed its check before the new one claimed, and its write comes through now.
+    let record = commit(0, old.epoch(), StateManifest::default());
+    let backdoor = InMemory::new();
+    let ghost: Arc<dyn ObjectStore> = Arc::new(backdoor);
+    let other = open(&ghost).await;
+    other.write_commit(&record).await.unwrap();
+    let bytes = ghost.get(&Path::from("q/commits/0")).await.unwrap().bytes().await.unwrap();
+    store.put(&Path::from("q/commits/0"), bytes.into()).await.unwrap();
+    let taken = new.write_commit(&commit(0, new.epoch(), StateManifest::default())).await.unwrap();
+    assert_eq!(taken, CommitOutcome::TakenByOlder);
+    assert_eq!(new.latest().await.unwrap().commit, Some(record));
+    run_batches(&new, 1..3).await;
+}
+
+#[tokio::test]
+async fn files_that_do_not_fit_together_are_named() {
+    for (removed, named) in [
+        ("q/commits/4", "q/commits/3"),
+        ("q/offsets/5", "q/offsets/5"),
+        ("q/metadata.json", "q/metadata.json"),
+    ] {
+        let store = memory();
+        let run = open(&store).await;
+        run_batches(&run, 0..6).await;
+        store.delete(&Path::from(removed)).await.unwrap();
+        if removed.contains('4') {
+            store.delete(&Path::from("q/commits/5")).await.unwrap();
+        } else if removed.contains('5') {
+            store.delete(&Path::from("q/offsets/4")).await.unwrap();
+        }
+        let opened = acequia_state::Checkpoint::open(Arc::clone(&store), Path::from("q")).await;
+        let error = match opened {
+            Ok(run) => run.latest().await.unwrap_err(),
+            Err(e) => e,
+        };
+        assert_eq!(error.kind(), ErrorKind::Data, "{removed}: {error}");
+        assert!(error.message().contains(named), "{removed}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn damaged_last_record_is_an_error_and_not_the_record_before_it() {
+    for name in ["q/commits/5", "q/offsets/5"] {
+        let store = memory();
+        run_batches(&open(&store).await, 0..6).await;
+        store.put(&Path::from(name), "".into()).await.unwrap();
+        let error = open(&store).await.latest().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Data);
+        assert!(error.message().contains(name), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn batch_costs_the_same_however_many_came_before() {
+    let faults = FaultStore::new(memory());
+    let store: Arc<dyn ObjectStore> = Arc::new(faults.clone());
+    let run = open(&store).await;
+    run_batches(&run, 0..10).await;
+    let mut costs = std::collections::BTreeSet::new();
+    for n in 10..300 {
+        let before = faults.operations();
+        run_batches(&run, n..n + 1).await;
+        costs.insert(faults.operations() - before);
+    }
+    assert_eq!(costs.len(), 1, "operations per batch: {costs:?}");
+    assert_eq!(objects(&*store).await.len(), 1 + 1 + 3 + 3, "metadata, epoch, offsets, commits");
+}
+
+#[tokio::test]
+async fn source_directories_are_apart() {
+    let store = memory();
+    let run = open(&store).await;
+    for name in ["a", "a/b", ".."] {
+        run.source_store(name).unwrap().put(&Path::from("x"), "1".into()).await.unwrap();
+    }
+    let names = objects(&*store).await;
+    assert_eq!(
+        names.iter().filter(|n| n.starts_with("q/sources/") && n.ends_with("/x")).count(),
+        3,
+        "{names:?}"
+    );
+    assert!(run.source_store("").is_err());
+}
