@@ -1,4 +1,5 @@
 //! Durability, fencing and damage of checkpoints, against stores that fail on purpose.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod crash;
 mod fault;
