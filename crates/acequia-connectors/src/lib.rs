@@ -1,3 +1,4 @@
 //! Formats, sources and sinks.
 
+pub mod sinks;
 pub mod sources;

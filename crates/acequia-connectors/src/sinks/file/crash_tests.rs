@@ -1,0 +1,241 @@
+//! Crashes after every single step on the file system, with and without the loss of what was not synced.
+//!
+//! The runtime's part is played by [`Runtime`]: it decides batches by their receipts and, when it starts, publishes
+//! what is decided and missing.
+
+use super::faults::Faults;
+use super::*;
+use acequia_core::SinkBatch;
+use arrow::array::{AsArray, Int64Array, RecordBatch, StringArray};
+use arrow::datatypes::{DataType, Field, Int64Type, SchemaRef};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+
+const BATCHES: u64 = 5;
+/// More steps than any run takes.
+const NEVER: usize = usize::MAX;
+
+fn schema() -> SchemaRef {
+    Arc::new(Schema::new(vec![
+        Field::new("id", DataType::Int64, true),
+        Field::new("k", DataType::Utf8, true),
+    ]))
+}
+
+/// Rows of a batch: none in batch 2, otherwise four, over two partitions, one of which comes in every batch.
+fn ids(batch: u64) -> Vec<i64> {
+    if batch == 2 { vec![] } else { (0..4).map(|i| (batch * 10 + i) as i64).collect() }
+}
+
+fn rows(ids: &[i64]) -> SinkBatch {
+    let keys = ids.iter().map(|id| if id % 2 == 0 { "all".to_string() } else { format!("k{}", id / 20) });
+    let columns: Vec<arrow::array::ArrayRef> =
+        vec![Arc::new(Int64Array::from(ids.to_vec())), Arc::new(StringArray::from_iter_values(keys))];
+    RecordBatch::try_new(schema(), columns).unwrap().into()
+}
+
+/// What outlives a crash, and the checkpoint's side of it.
+struct Runtime {
+    dir: tempfile::TempDir,
+    options: Vec<(&'static str, &'static str)>,
+    epoch: u64,
+    committed: BTreeMap<u64, SinkReceipt>,
+    /// Batches whose publishing was reported as done.
+    published: Option<u64>,
+}
+
+impl Runtime {
+    fn new(options: &[(&'static str, &'static str)]) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        Self { dir, options: options.to_vec(), epoch: 0, committed: BTreeMap::new(), published: None }
+    }
+
+    fn sink(&self, faults: &Arc<Faults>) -> FileSink {
+        let mut options = Options::default();
+        for (key, value) in &self.options {
+            options.insert(key, *value).unwrap();
+        }
+        options.insert("path", self.dir.path().join("out").display().to_string()).unwrap();
+        let mut sink = FileSink::from_options(&mut options, None).unwrap();
+        options.finish().unwrap();
+        sink.disk.faults = Some(Arc::clone(faults));
+        sink
+    }
+
+    /// One run: recovers, then does the batches that are left; stops at the first failure.
+    async fn run(&mut self, faults: &Arc<Faults>) -> Result<()> {
+        self.epoch += 1;
+        let mut sink = self.sink(faults);
+        let query = QueryId("crash/test".into());
+        let context = SinkContext {
+            query,
+            epoch: Epoch(self.epoch),
+            schema: schema(),
+            mode: OutputMode::Append,
+            key: vec![],
+        };
+        sink.open(context).await?;
+        let last = sink.last_published().await?.map(|b| b.0);
+        assert!(last >= self.published, "what was reported as published is recorded: {last:?}");
+        let from = last.map_or(0, |last| last + 1);
+        for (batch, receipt) in self.committed.range(from..) {
+            sink.publish(BatchId(*batch), std::slice::from_ref(receipt)).await?;
+            self.published = self.published.max(Some(*batch));
+        }
+        assert_eq!(self.visible(), self.decided(), "after recovery all that is decided is visible");
+        for batch in self.committed.len() as u64..BATCHES {
+            if batch % 2 == 1 {
+                // An attempt that is given up, as when a later operator fails, with other rows.
+                stage(&sink, batch, &[-1, -2]).await?;
+            }
+            let receipt = stage(&sink, batch, &ids(batch)).await?;
+            self.committed.insert(batch, receipt.clone());
+            sink.publish(BatchId(batch), &[receipt]).await?;
+            self.published = Some(batch);
+        }
+        Ok(())
+    }
+
+    fn decided(&self) -> Vec<i64> {
+        self.committed.keys().flat_map(|batch| ids(*batch)).collect()
+    }
+
+    /// All rows that a reader sees, sorted.
+    fn visible(&self) -> Vec<i64> {
+        let mut found = vec![];
+        read(&self.dir.path().join("out"), &mut found);
+        found.sort_unstable();
+        found
+    }
+
+    /// No row twice, none that is not decided, all that was reported as published.
+    fn check_after_crash(&self, case: &str) {
+        let visible = self.visible();
+        let decided = self.decided();
+        let known: Vec<i64> = (0..=self.published.unwrap_or(0)).flat_map(ids).collect();
+        assert!(visible.windows(2).all(|w| w[0] < w[1]), "{case}: no row twice: {visible:?}");
+        assert!(visible.iter().all(|id| decided.contains(id)), "{case}: {visible:?} of {decided:?}");
+        if self.published.is_some() {
+            assert!(known.iter().all(|id| visible.contains(id)), "{case}: {visible:?} holds {known:?}");
+        }
+    }
+}
+
+async fn stage(sink: &FileSink, batch: u64, ids: &[i64]) -> Result<SinkReceipt> {
+    let mut writer = sink.writer(BatchId(batch)).await?;
+    let (left, right) = ids.split_at(ids.len() / 2);
+    writer.write(rows(left)).await?;
+    writer.write(rows(right)).await?;
+    writer.finish().await
+}
+
+/// Reads whole files only: half a file fails the test.
+fn read(dir: &Path, found: &mut Vec<i64>) {
+    let Ok(entries) = fs::read_dir(dir) else { return };
+    for path in entries.map(|entry| entry.unwrap().path()) {
+        let name = path.display().to_string();
+        if path.is_dir() {
+            read(&path, found);
+        } else if name.ends_with(".parquet") {
+            let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(&path).unwrap()).unwrap();
+            for batch in reader.build().unwrap() {
+                found.extend(batch.unwrap().column(0).as_primitive::<Int64Type>().values());
+            }
+        } else if name.ends_with(".json") {
+            let text = fs::read_to_string(&path).unwrap();
+            assert!(text.ends_with('\n'), "half a file: {name}");
+            for line in text.lines() {
+                found.push(serde_json::from_str::<serde_json::Value>(line).unwrap()["id"].as_i64().unwrap());
+            }
+        }
+    }
+}
+
+async fn crash_everywhere(options: &[(&'static str, &'static str)]) {
+    let mut whole = Runtime::new(options);
+    let counter = Arc::new(Faults::after(NEVER));
+    whole.run(&counter).await.unwrap();
+    let steps = counter.taken();
+    assert!(steps > 50, "faults are wired: {steps}");
+    for lose_power in [false, true] {
+        for after in 0..steps {
+            crash_at(options, after, lose_power).await;
+        }
+    }
+}
+
+/// Crashes after some steps, then at a random step of each recovery, until a run gets through.
+async fn crash_at(options: &[(&'static str, &'static str)], after: usize, lose_power: bool) {
+    let mut random = SmallRng::seed_from_u64(after as u64);
+    let mut runtime = Runtime::new(options);
+    let mut budget = after;
+    for attempt in 0.. {
+        let faults = Arc::new(Faults::after(budget));
+        let outcome = runtime.run(&faults).await;
+        let case = format!("{options:?}, crash after {after} steps, run {attempt}, power lost: {lose_power}");
+        match outcome {
+            Ok(()) => break,
+            Err(error) => assert!(error.message().contains("injected crash"), "{case}: {error:?}"),
+        }
+        runtime.check_after_crash(&case);
+        if lose_power {
+            faults.lose_power();
+            runtime.check_after_crash(&case);
+        }
+        budget = if attempt < 2 { random.random_range(0..60) } else { NEVER };
+    }
+    // A crash while tidying up is no failure of the batch; the next start does what is left.
+    runtime.run(&Arc::new(Faults::after(NEVER))).await.unwrap();
+    assert_eq!(runtime.visible(), (0..BATCHES).flat_map(ids).collect::<Vec<_>>());
+    let staged = disk::list(
+        &query_directory(&runtime.dir.path().join("out"), &QueryId("crash/test".into())).join(STAGING),
+    );
+    assert_eq!(staged.unwrap(), Vec::<String>::new(), "nothing staged is left");
+}
+
+#[tokio::test]
+async fn parquet_survives_a_crash_at_every_step() {
+    crash_everywhere(&[("format", "parquet"), ("partition_by", "k")]).await;
+}
+
+#[tokio::test]
+async fn growing_parquet_survives_a_crash_at_every_step() {
+    crash_everywhere(&[("format", "parquet"), ("compact", "true")]).await;
+}
+
+#[tokio::test]
+async fn growing_partitions_survive_a_crash_at_every_step() {
+    crash_everywhere(&[("format", "json"), ("compact", "true"), ("partition_by", "k")]).await;
+}
+
+#[tokio::test]
+async fn rolling_and_growing_files_survive_a_crash_at_every_step() {
+    crash_everywhere(&[("format", "json"), ("compact", "true"), ("target_file_size", "100")]).await;
+}
+
+#[tokio::test]
+async fn cost_of_a_batch_does_not_grow_with_their_number() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut options = Options::default();
+    options.insert("path", dir.path().display().to_string()).unwrap();
+    options.insert("format", "json").unwrap();
+    let mut sink = FileSink::from_options(&mut options, None).unwrap();
+    let faults = Arc::new(Faults::after(NEVER));
+    sink.disk.faults = Some(Arc::clone(&faults));
+    let query = QueryId("q".into());
+    let context =
+        SinkContext { query, epoch: Epoch(1), schema: schema(), mode: OutputMode::Append, key: vec![] };
+    sink.open(context).await.unwrap();
+    let mut steps = vec![];
+    for batch in 0..512u64 {
+        let before = faults.taken();
+        let receipt = stage(&sink, batch, &[batch as i64, 1]).await.unwrap();
+        sink.publish(BatchId(batch), &[receipt]).await.unwrap();
+        steps.push(faults.taken() - before);
+    }
+    let (early, late): (usize, usize) = (steps[..256].iter().sum(), steps[256..].iter().sum());
+    assert_eq!(early, late, "amortised over a full cycle of the log, a batch costs the same");
+}
