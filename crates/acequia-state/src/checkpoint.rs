@@ -19,6 +19,7 @@
 
 use crate::record::{self, CommitRecord, EpochRecord, FORMAT, Metadata, OffsetRecord, Record};
 use crate::retention::Retention;
+use crate::state_store::{Place, StateStore};
 use crate::store::{exists, get_if_present, put_if_absent, remove, store_error};
 use acequia_core::{BatchId, Epoch, Error, QueryId, Result};
 use bytes::Bytes;
@@ -27,6 +28,7 @@ use object_store::ObjectStore;
 use object_store::path::Path;
 use object_store::prefix::PrefixStore;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 /// Claims of this many runs are kept.
 const EPOCHS_KEPT: u64 = 16;
@@ -41,6 +43,7 @@ pub struct Checkpoint {
     query: QueryId,
     epoch: Epoch,
     retention: tokio::sync::Mutex<Retention>,
+    segments_named: Arc<AtomicU64>,
 }
 
 /// Where a query stands: what [`Checkpoint::latest`] finds.
@@ -93,7 +96,7 @@ impl Checkpoint {
         let query = logs.metadata(new_id).await?.id;
         let epoch = logs.claim_epoch().await?;
         let retention = tokio::sync::Mutex::new(Retention::default());
-        Ok(Self { query, epoch, retention, store, prefix })
+        Ok(Self { query, epoch, retention, segments_named: Arc::default(), store, prefix })
     }
 
     /// The query, for the life of the checkpoint.
@@ -116,6 +119,16 @@ impl Checkpoint {
         }
         let directory = self.prefix.clone().join("sources").join(name);
         Ok(Arc::new(PrefixStore::new(Arc::clone(&self.store), directory)))
+    }
+
+    /// The state of the query, at no version yet: call [`StateStore::restore`] unless the query is new.
+    pub fn state_store(&self) -> StateStore {
+        StateStore::new(Place {
+            store: Arc::clone(&self.store),
+            directory: self.logs().directory("state"),
+            epoch: self.epoch,
+            named: Arc::clone(&self.segments_named),
+        })
     }
 
     /// Where the query stands. What it returns is durable, even if an older run was just writing it.

@@ -12,19 +12,27 @@
 //! - [`store`]: opening object stores, and their errors as ours; [`local`]: a durable one over a directory;
 //! - [`record`]: the records of the logs and their checksummed form;
 //! - [`checkpoint`]: the logs of a query: open, offsets, commit, fence; retention and garbage;
+//! - [`state_store`]: sealing, restoring and compacting state, in segments of one object per batch.
 //!
 //! Everything is written once and never changed. What a run writes carries its epoch in the name, except `offsets/N`
 //! and `commits/N`, where the first writer wins: that is what makes them decisions.
 
 pub mod checkpoint;
+mod compaction;
 pub mod local;
+mod merge;
 pub mod record;
 mod retention;
+mod segment;
+pub mod state_store;
 pub mod store;
+#[cfg(test)]
+mod twin;
 
 pub use checkpoint::{Checkpoint, CommitOutcome, Latest, OffsetsOutcome};
 pub use local::DurableLocalStore;
 pub use record::{
     CommitRecord, OffsetRecord, OperatorRecord, SegmentRef, SourceOffsets, StateManifest, WatermarkState,
 };
+pub use state_store::{StateReader, StateStore};
 pub use store::open_store;

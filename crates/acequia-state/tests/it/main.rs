@@ -5,3 +5,4 @@ mod crash;
 mod fault;
 mod logs;
 mod records;
+mod state;
