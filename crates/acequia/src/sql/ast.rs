@@ -27,7 +27,7 @@ pub struct ParsedStatement {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Statement {
     /// `CREATE STREAM` and its synonyms.
-    CreateStream(CreateStream),
+    CreateStream(Box<CreateStream>),
     /// `CREATE SINK`.
     CreateSink(CreateSink),
     /// `CREATE MATERIALIZED VIEW`.
@@ -130,7 +130,7 @@ pub enum ColumnKind {
     /// `name AS expr`: from the other columns.
     Computed {
         /// The expression.
-        expr: Expr,
+        expr: Box<Expr>,
     },
     /// `name type METADATA FROM 'key'`: from the connector.
     Metadata {

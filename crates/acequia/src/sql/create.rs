@@ -78,7 +78,7 @@ pub(super) fn read(cursor: &mut Cursor) -> Result<Statement> {
         return Err(Error::unsupported("OR REFRESH; write CREATE OR REPLACE").at(cursor.location()));
     }
     if cursor.eat(&["STREAM"]) || cursor.eat(&["SOURCE"]) {
-        return read_stream(cursor, replace).map(Statement::CreateStream);
+        return read_stream(cursor, replace).map(|s| Statement::CreateStream(Box::new(s)));
     }
     if cursor.eat(&["SINK"]) {
         return read_sink(cursor, replace).map(Statement::CreateSink);
@@ -125,7 +125,7 @@ fn read_table(cursor: &mut Cursor, words: usize) -> Result<Statement> {
     }
     let replace = words == 4;
     (0..words).for_each(|_| cursor.advance());
-    read_stream(cursor, replace).map(Statement::CreateStream)
+    read_stream(cursor, replace).map(|s| Statement::CreateStream(Box::new(s)))
 }
 
 /// What a CREATE TABLE holds, seen from its tokens.
@@ -293,7 +293,7 @@ impl Columns {
         let location = cursor.location();
         let name = cursor.ident("a column")?;
         let kind = if cursor.eat(&["AS"]) {
-            ColumnKind::Computed { expr: cursor.expr()? }
+            ColumnKind::Computed { expr: Box::new(cursor.expr()?) }
         } else if cursor.at(&["METADATA"]) && !cursor.token(1).is_some_and(|t| matches!(t, Token::LParen)) {
             let message = format!(
                 "metadata column needs a type: column=`{name}`; write {name} <type> METADATA FROM '..'"
@@ -393,7 +393,7 @@ fn derive(cursor: &mut Cursor, column: &mut Column) -> Result<()> {
     cursor.expect(&["AS"])?;
     let expr = cursor.expr()?;
     let _noise = cursor.eat(&["STORED"]) || cursor.eat(&["VIRTUAL"]);
-    column.kind = ColumnKind::Computed { expr: cast(expr, data_type) };
+    column.kind = ColumnKind::Computed { expr: Box::new(cast(expr, data_type)) };
     Ok(())
 }
 
