@@ -86,8 +86,9 @@ pub struct SinkContext {
     pub schema: SchemaRef,
     /// What a batch gives.
     pub mode: OutputMode,
-    /// The columns that identify a row of the result in `Update` mode; empty when every row is new.
-    pub key: Vec<usize>,
+    /// The columns that identify a row of the result. `None` when nothing does: every row of `Update` is new. No
+    /// column at all when the result has one row.
+    pub key: Option<Vec<usize>>,
 }
 
 /// What a writer leaves behind: plain data in the commit log, enough to publish from.

@@ -103,7 +103,7 @@ async fn open(fixture: &impl Fixture, run: u64) -> Box<dyn Sink> {
         epoch: epoch(run),
         schema: schema(),
         mode: OutputMode::Append,
-        key: vec![],
+        key: None,
     };
     sink.open(context).await.expect("the sink opens");
     sink

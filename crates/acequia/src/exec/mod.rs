@@ -10,6 +10,7 @@
 use acequia_core::state::Stateful;
 use acequia_core::{BatchId, Result, Timestamp, Watermark};
 use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
 
 /// The name of the weight column of retracting edges, always the last one.
 pub const WEIGHT: &str = "__weight";
@@ -19,8 +20,11 @@ pub const WEIGHT: &str = "__weight";
 pub struct BatchContext {
     /// The number of the micro-batch.
     pub batch: BatchId,
-    /// The watermark in force: decides what is late, what is final and what is evicted in this batch.
+    /// The watermark in force: decides what is final and what is evicted in this batch.
     pub watermark: Watermark,
+    /// The watermark by which rows are late: the one in force, or, for an operator that reads what another one emits,
+    /// that of the batch before, since what the current one made final is emitted only now.
+    pub late_watermark: Watermark,
     /// The batch's time: what `now()` and `PROCTIME()` give.
     pub batch_time: Timestamp,
     /// Whether [`Stateful::take_deltas`] will be called after this batch. Without a durable checkpoint no operator
@@ -30,6 +34,9 @@ pub struct BatchContext {
 
 /// A stateful operator.
 pub trait Operator: Stateful + Send {
+    /// The columns of what it emits, [`WEIGHT`] included where the edge is retracting.
+    fn output_schema(&self) -> SchemaRef;
+
     /// Takes rows of one of its inputs.
     ///
     /// # Errors

@@ -75,7 +75,7 @@ impl Runtime {
             epoch: Epoch(self.epoch),
             schema: schema(),
             mode: OutputMode::Append,
-            key: vec![],
+            key: None,
         };
         sink.open(context).await?;
         let last = sink.last_published().await?.map(|b| b.0);
@@ -227,7 +227,7 @@ async fn cost_of_a_batch_does_not_grow_with_their_number() {
     sink.disk.faults = Some(Arc::clone(&faults));
     let query = QueryId("q".into());
     let context =
-        SinkContext { query, epoch: Epoch(1), schema: schema(), mode: OutputMode::Append, key: vec![] };
+        SinkContext { query, epoch: Epoch(1), schema: schema(), mode: OutputMode::Append, key: None };
     sink.open(context).await.unwrap();
     let mut steps = vec![];
     for batch in 0..512u64 {

@@ -4,7 +4,8 @@
 //! the table depends on the mode:
 //! - `APPEND` and `CHANGES` add rows (`op` of `CHANGES` is an ordinary column: the table is the change log);
 //! - `COMPLETE` replaces all rows;
-//! - `UPDATE` removes deleted keys, then puts rows in place of those with their key. Without a key every row is new.
+//! - `UPDATE` removes deleted keys, then puts rows in place of those with their key. Without a key every row is new;
+//!   a result of one row is replaced.
 //!
 //! A query that starts again in the same process goes on with the table as it is; a query with other columns, another
 //! mode or another key starts it empty. The table changes in one step per batch: a reader sees all of a batch or none.
@@ -34,7 +35,7 @@ pub struct MemoryTable {
 struct Content {
     schema: SchemaRef,
     mode: OutputMode,
-    key: Vec<usize>,
+    key: Option<Vec<usize>>,
     chunks: Chunks,
 }
 
@@ -81,7 +82,8 @@ impl MemoryTable {
             .as_ref()
             .is_some_and(|c| c.schema == context.schema && c.mode == context.mode && c.key == context.key);
         if !same {
-            let key: &[usize] = if context.mode == OutputMode::Update { &context.key } else { &[] };
+            let key =
+                context.key.as_deref().filter(|_| context.mode == OutputMode::Update).unwrap_or_default();
             *content = Some(Content {
                 schema: Arc::clone(&context.schema),
                 mode: context.mode,
@@ -95,7 +97,8 @@ impl MemoryTable {
     fn apply(&self, mode: OutputMode, parts: &[SinkBatch]) -> Result<()> {
         let mut content = self.content.lock();
         let content = content.as_mut().ok_or_else(|| Error::internal("memory table was never opened"))?;
-        if mode == OutputMode::Complete {
+        let one_row = mode == OutputMode::Update && content.key.as_ref().is_some_and(Vec::is_empty);
+        if mode == OutputMode::Complete || (one_row && !parts.is_empty()) {
             content.chunks.clear();
         }
         for deletes in parts.iter().filter_map(|p| p.deletes.as_ref()) {

@@ -40,7 +40,7 @@ async fn open(table: &Arc<MemoryTable>, mode: OutputMode, key: &[usize]) -> Memo
         epoch: Epoch(1),
         schema: schema(),
         mode,
-        key: key.to_vec(),
+        key: (!key.is_empty()).then(|| key.to_vec()),
     };
     sink.open(context).await.unwrap();
     sink
