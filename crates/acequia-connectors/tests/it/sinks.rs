@@ -250,7 +250,7 @@ Batch: 1
 }
 
 fn context(query: &str, epoch: u64, schema: SchemaRef, mode: OutputMode) -> SinkContext {
-    SinkContext { query: QueryId(query.into()), epoch: Epoch(epoch), schema, mode, key: vec![] }
+    SinkContext { query: QueryId(query.into()), epoch: Epoch(epoch), schema, mode, key: None }
 }
 
 /// Rows of the suite's schema; every id that ten divides has no name.
