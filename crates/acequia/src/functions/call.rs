@@ -1,11 +1,12 @@
-//! The window functions as SQL writes them: `window`, `tumble`, `hop`, `cumulate`.
+//! The window functions as SQL writes them: `window`, `tumble`, `hop`, `cumulate`, `session_window`, `session`.
 //!
 //! They have a type, so that DataFusion can plan around them, and nothing else: [`super::resolve_windows`] reads
 //! their constants and puts a bound function in their place. What has not been resolved does not run.
 
 use super::grid::WindowSpec;
-use super::interval::{constant_micros, is_length};
+use super::interval::{constant, constant_micros, is_length};
 use super::invalid;
+use super::session::{SessionGap, SessionScope, session_call};
 use super::timestamps::{window_time_type, window_type};
 use super::window::window_call;
 use super::window_time::WindowTime;
@@ -26,6 +27,11 @@ pub enum Kind {
     Hop,
     /// `cumulate(ts, step, size [, offset])`.
     Cumulate,
+    /// `session_window(ts, gap [, key, ...])`, as in Spark; with keys it is the session of those keys, without it is
+    /// that of the other keys of the GROUP BY.
+    SessionWindow,
+    /// `session(ts, gap)`, as in Flink.
+    Session,
 }
 
 /// A window function that is not resolved yet.
@@ -43,7 +49,7 @@ impl GroupFunction {
 
     /// All of them.
     pub fn all() -> Vec<Self> {
-        [Kind::Window, Kind::Tumble, Kind::Hop, Kind::Cumulate].into_iter().map(Self::new).collect()
+        Kind::ALL.into_iter().map(Self::new).collect()
     }
 
     /// The function of an expression, with its arguments, when it is one of these.
@@ -74,7 +80,13 @@ impl GroupFunction {
             _ => (own_time()?, args),
         };
         let (time, time_type) = event_time(time, schema)?;
-        window_call(self.spec(lengths)?, time, &time_type)
+        match (self.kind, lengths) {
+            (Kind::SessionWindow | Kind::Session, [gap, keys @ ..]) => {
+                let scope = if keys.is_empty() { SessionScope::GroupKeys } else { SessionScope::Partition };
+                session_call(time, &time_type, session_gap(gap, schema)?, scope, keys)
+            }
+            _ => window_call(self.spec(lengths)?, time, &time_type),
+        }
     }
 
     fn spec(&self, lengths: &[Expr]) -> Result<WindowSpec> {
@@ -111,13 +123,38 @@ impl GroupFunction {
 }
 
 impl Kind {
+    const ALL: [Self; 6] =
+        [Self::Window, Self::Tumble, Self::Hop, Self::Cumulate, Self::SessionWindow, Self::Session];
+
     fn usage(self) -> &'static str {
         match self {
             Self::Window => "window(ts, size [, slide [, start]])",
             Self::Tumble => "tumble(ts, size [, offset])",
             Self::Hop => "hop(ts, slide, size [, offset])",
             Self::Cumulate => "cumulate(ts, step, size [, offset])",
+            Self::SessionWindow => "session_window(ts, gap)",
+            Self::Session => "session(ts, gap)",
         }
+    }
+}
+
+/// The gap of a session: a constant, or an expression of a type that can be one.
+///
+/// # Errors
+/// `Invalid` for a constant that is no interval, and for any other type.
+pub fn session_gap(gap: &Expr, schema: &DFSchema) -> Result<SessionGap> {
+    if constant(gap)?.is_some() {
+        return constant_micros(gap, "session gap").map(SessionGap::Constant);
+    }
+    match gap.get_type(schema)? {
+        DataType::Interval(_)
+        | DataType::Duration(_)
+        | DataType::Utf8
+        | DataType::LargeUtf8
+        | DataType::Utf8View => Ok(SessionGap::PerRow(gap.clone())),
+        other => Err(invalid(format!(
+            "session gap is not an interval: `{gap}` type=`{other}`; write '10 minutes' or give an interval or text"
+        ))),
     }
 }
 
@@ -159,6 +196,8 @@ impl ScalarUDFImpl for GroupFunction {
             Kind::Tumble => "tumble",
             Kind::Hop => "hop",
             Kind::Cumulate => "cumulate",
+            Kind::SessionWindow => "session_window",
+            Kind::Session => "session",
         }
     }
 
@@ -167,7 +206,7 @@ impl ScalarUDFImpl for GroupFunction {
     }
 
     fn coerce_types(&self, arg_types: &[DataType]) -> Result<Vec<DataType>> {
-        if arg_types.is_empty() || arg_types.len() > 4 {
+        if arg_types.is_empty() {
             return Err(self.usage());
         }
         Ok(arg_types.to_vec())

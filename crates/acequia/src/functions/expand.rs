@@ -1,6 +1,9 @@
 //! Plans that add windows to a relation.
 
 use super::invalid;
+use super::lineage::event_time_columns;
+use super::session::SessionFunction;
+use super::time_column::TimeRole;
 use super::window::{HopFunction, TumbleFunction};
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, Result, UnnestOptions};
@@ -59,6 +62,23 @@ pub(crate) fn is_hop(expr: &Expr) -> bool {
     called::<HopFunction>(expr).is_some()
 }
 
+/// Whether an expression gives a row its session.
+pub(crate) fn is_session(expr: &Expr) -> bool {
+    called::<SessionFunction>(expr).is_some()
+}
+
+/// What is NULL exactly for the rows that are in no window of this call.
+pub(crate) fn membership(call: &Expr) -> Expr {
+    match called::<SessionFunction>(call) {
+        // A row's own gap may be NULL or not positive.
+        Some((session, _)) if session.gap().is_none() => call.clone(),
+        _ => match call {
+            Expr::ScalarFunction(f) if !f.args.is_empty() => f.args[0].clone(),
+            other => other.clone(),
+        },
+    }
+}
+
 /// Leaves out rows that `value` is NULL for.
 pub(crate) fn drop_nulls(input: LogicalPlan, value: &Expr) -> Result<LogicalPlan> {
     if !value.nullable(input.schema())? {
@@ -85,11 +105,7 @@ pub(crate) fn with_window_column(input: LogicalPlan, call: Expr, name: &str) -> 
     if is_hop(&call) {
         return unnest_windows(input, call, name);
     }
-    let time = match &call {
-        Expr::ScalarFunction(f) => f.args.first().cloned(),
-        _ => None,
-    };
-    let input = drop_nulls(input, &time.unwrap_or_else(|| call.clone()))?;
+    let input = drop_nulls(input, &membership(&call))?;
     let mut exprs = all_columns(&input);
     exprs.push(call.alias(name));
     LogicalPlanBuilder::from(input).project(exprs)?.build()
@@ -100,6 +116,15 @@ pub(crate) fn with_window_column(input: LogicalPlan, call: Expr, name: &str) -> 
 /// # Errors
 /// `Invalid`, with the way out, when it has none or several.
 pub(crate) fn own_event_time(plan: &LogicalPlan, usage: &str) -> Result<Expr> {
-    let _ = plan;
-    Err(invalid(format!("event time is not given; write {usage}")))
+    let columns = event_time_columns(plan, &|_| false)?;
+    let marked: Vec<usize> = (0..columns.len())
+        .filter(|i| columns[*i].as_ref().is_some_and(|c| c.role == TimeRole::EventTime))
+        .collect();
+    match marked.as_slice() {
+        [index] => Ok(Expr::Column(Column::from(plan.schema().qualified_field(*index)))),
+        [] => Err(invalid(format!(
+            "event time is not given, and the relation has none of its own; write {usage}"
+        ))),
+        _ => Err(invalid(format!("event time is not given, and the relation has several; write {usage}"))),
+    }
 }

@@ -132,7 +132,7 @@ impl fmt::Display for WindowSpec {
     }
 }
 
-fn positive(length: i64, what: &str) -> Result<()> {
+pub(crate) fn positive(length: i64, what: &str) -> Result<()> {
     if length > 0 {
         return Ok(());
     }

@@ -27,7 +27,7 @@ pub fn constant_micros(expr: &Expr, what: &str) -> Result<i64> {
 }
 
 /// The value of an expression without columns, parameters or volatile functions; `None` for any other.
-fn constant(expr: &Expr) -> Result<Option<ScalarValue>> {
+pub(crate) fn constant(expr: &Expr) -> Result<Option<ScalarValue>> {
     if let Expr::Literal(value, _) = expr.clone().unalias() {
         return Ok(Some(value));
     }

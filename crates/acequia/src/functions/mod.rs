@@ -8,16 +8,24 @@
 //! The functions that SQL names ([`call`]) only have a type; [`resolve_windows`] checks their constants and replaces
 //! them by functions that hold the constants in the column's own unit, so that a batch costs one pass over its `i64`s.
 //! All of it works on static tables too: the same SQL is planned for the stream and for the batch that it is
-//! compared with.
+//! compared with. What only a stream has (a watermark) is dropped by [`to_batch`], which also gives session windows
+//! their batch form.
 //!
 //! Rows whose event time is NULL belong to no window: they are left out wherever a window is a grouping key, is
 //! selected, or is added by a table function (as in Spark).
 
+pub mod batch;
+pub mod batch_time;
+pub mod bound;
 pub mod call;
+pub mod duplicates;
 pub mod grid;
 pub mod interval;
+pub mod lineage;
 pub mod relation;
 pub mod resolve;
+pub mod session;
+pub mod time_column;
 pub mod watermark;
 pub mod window;
 pub mod window_time;
@@ -33,8 +41,15 @@ use datafusion::optimizer::Analyzer;
 use datafusion::prelude::SessionContext;
 use std::sync::Arc;
 
+pub use batch::to_batch;
+pub use batch_time::{BatchTime, bind_batch_time};
+pub use bound::bound;
+pub use duplicates::DropDuplicates;
 pub use grid::{Grid, Shape, WindowSpec};
+pub use lineage::{TimeColumns, event_time_columns};
 pub use resolve::{ResolveWindows, resolve_windows};
+pub use session::{SessionFunction, SessionScope};
+pub use time_column::{TimeColumn, TimeRole};
 pub use watermark::EventTimeWatermark;
 pub use window::{HopFunction, TumbleFunction};
 
@@ -43,28 +58,49 @@ pub fn scalar_functions() -> Vec<Arc<ScalarUDF>> {
     let mut all: Vec<Arc<ScalarUDF>> =
         call::GroupFunction::all().into_iter().map(|f| Arc::new(ScalarUDF::from(f))).collect();
     all.push(Arc::new(ScalarUDF::from(window_time::WindowTime::default())));
+    all.push(Arc::new(ScalarUDF::from(batch_time::QueryTime::proctime())));
+    all.push(Arc::new(ScalarUDF::from(batch_time::QueryTime::localtimestamp())));
     all
 }
 
-/// Adds the functions, the planner of the window table functions and [`ResolveWindows`] to a session.
+/// What a session's plans are for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Continuous queries: sessions, marks and duplicates stay, for the streaming planner.
+    Streaming,
+    /// Queries over static tables: they get their batch form ([`to_batch`]).
+    Batch,
+}
+
+/// Adds the functions, the planner of the table functions and [`ResolveWindows`] to a session.
 ///
 /// The rule goes before DataFusion's own, since it may settle types that type coercion then relies on.
-pub fn install(mut builder: SessionStateBuilder) -> SessionStateBuilder {
+///
+/// # Errors
+/// When the session refuses the planner of the table functions.
+pub fn install(builder: SessionStateBuilder, mode: Mode) -> datafusion::common::Result<SessionState> {
+    let mut builder = builder;
     builder.scalar_functions().get_or_insert_default().extend(scalar_functions());
-    builder.analyzer().get_or_insert_with(Analyzer::new).rules.insert(0, Arc::new(ResolveWindows));
-    builder
+    builder.analyzer().get_or_insert_with(Analyzer::new).rules.insert(0, Arc::new(ResolveWindows { mode }));
+    if mode == Mode::Streaming {
+        // The rule would compute `window(ts).start` below the mark that makes `ts` an event time.
+        let config = builder.config().get_or_insert_default();
+        config.options_mut().optimizer.enable_leaf_expression_pushdown = false;
+    }
+    let mut state = builder.build();
+    state.register_relation_planner(Arc::new(relation::WindowTableFunctions))?;
+    Ok(state)
 }
 
 /// [`install`] for a session that is there already.
 ///
 /// # Errors
-/// None so far.
-pub fn register(context: &SessionContext) -> datafusion::common::Result<()> {
+/// When the session refuses the planner of the table functions.
+pub fn register(context: &SessionContext, mode: Mode) -> datafusion::common::Result<()> {
     let state = context.state_ref();
     let mut state = state.write();
-    let existing: SessionState = state.clone();
-    *state = install(SessionStateBuilder::new_from_existing(existing)).build();
-    state.register_relation_planner(Arc::new(relation::WindowTableFunctions))
+    *state = install(SessionStateBuilder::new_from_existing(state.clone()), mode)?;
+    Ok(())
 }
 
 /// Carries one of our errors, with its kind, through DataFusion's planner.

@@ -5,18 +5,23 @@
 //! __tumble((SELECT * FROM t), ts, size [, offset])            adds window_start, window_end, window_time
 //! __hop((SELECT * FROM t), ts, slide, size [, offset])        same; a row per window
 //! __cumulate((SELECT * FROM t), ts, step, size [, offset])    same; a row per window
+//! __session((SELECT * FROM t), ts, gap [, __partition_by(k, ...)])            same; the session of the keys
+//! __drop_duplicates((SELECT * FROM t), a, b, ...)                             the first row per key (all columns)
+//! __drop_duplicates_within_watermark((SELECT * FROM t), a, b, ...)            same, while the watermark has not passed
 //! __with_watermark((SELECT * FROM t), ts, delay [, alias])    marks the event time
 //! ```
 //! The event time may be left out where the relation has exactly one. Columns keep their qualifiers.
 
-use super::call::{GroupFunction, Kind};
+use super::call::{GroupFunction, Kind, event_time, session_gap};
+use super::duplicates::DropDuplicates;
 use super::expand::{all_columns, own_event_time, unused_name, with_window_column};
 use super::interval::constant_micros;
 use super::invalid;
+use super::session::{SessionScope, session_call};
 use super::timestamps::{END, START};
 use super::watermark::{EventTimeWatermark, has_watermark};
 use super::window_time::WindowTime;
-use datafusion::common::{Column, Result};
+use datafusion::common::{Column, DFSchema, Result};
 use datafusion::functions::core::expr_fn::get_field;
 use datafusion::logical_expr::planner::{
     PlannedRelation, RelationPlanner, RelationPlannerContext, RelationPlanning,
@@ -52,6 +57,7 @@ impl RelationPlanner for WindowTableFunctions {
 enum TableFunction {
     Window(Kind),
     WithWatermark,
+    DropDuplicates { within_watermark: bool },
 }
 
 impl TableFunction {
@@ -61,7 +67,10 @@ impl TableFunction {
             "__tumble" => Self::Window(Kind::Tumble),
             "__hop" => Self::Window(Kind::Hop),
             "__cumulate" => Self::Window(Kind::Cumulate),
+            "__session" => Self::Window(Kind::Session),
             "__with_watermark" => Self::WithWatermark,
+            "__drop_duplicates" => Self::DropDuplicates { within_watermark: false },
+            "__drop_duplicates_within_watermark" => Self::DropDuplicates { within_watermark: true },
             _ => return None,
         })
     }
@@ -70,7 +79,10 @@ impl TableFunction {
         match self {
             Self::Window(Kind::Hop) => "HOP(TABLE t, DESCRIPTOR(ts), slide, size)",
             Self::Window(Kind::Cumulate) => "CUMULATE(TABLE t, DESCRIPTOR(ts), step, size)",
+            Self::Window(Kind::Session) => "SESSION(TABLE t PARTITION BY k, DESCRIPTOR(ts), gap)",
             Self::Window(_) => "TUMBLE(TABLE t, DESCRIPTOR(ts), size)",
+            Self::DropDuplicates { within_watermark: false } => "drop_duplicates(TABLE t, DESCRIPTOR(a, b))",
+            Self::DropDuplicates { .. } => "drop_duplicates_within_watermark(TABLE t, DESCRIPTOR(a, b))",
             Self::WithWatermark => "FROM t WATERMARK ts DELAY OF INTERVAL 10 SECONDS",
         }
     }
@@ -83,6 +95,9 @@ impl TableFunction {
         match self {
             Self::Window(kind) => self.plan_windows(kind, input, args, context),
             Self::WithWatermark => self.plan_watermark(input, args, context),
+            Self::DropDuplicates { within_watermark } => {
+                self.plan_duplicates(within_watermark, input, args, context)
+            }
         }
     }
 
@@ -93,15 +108,17 @@ impl TableFunction {
         args: Vec<ast::Expr>,
         context: &mut dyn RelationPlannerContext,
     ) -> Result<LogicalPlan> {
-        let args = args
-            .into_iter()
-            .map(|arg| context.sql_to_expr(arg, input.schema()))
-            .collect::<Result<Vec<_>>>()?;
-        if args.is_empty() {
+        let (args, keys) = self.split_keys(args)?;
+        let args = expressions(args, &input, context)?;
+        let keys = expressions(keys, &input, context)?;
+        if args.is_empty() || (kind == Kind::Session && args.len() > 2) {
             return Err(self.wrong());
         }
         let own_time = || own_event_time(&input, self.usage());
-        let call = GroupFunction::new(kind).bind(&args, input.schema(), own_time)?;
+        let call = match kind {
+            Kind::Session => partitioned_session(&args, &keys, input.schema(), own_time)?,
+            _ => GroupFunction::new(kind).bind(&args, input.schema(), own_time)?,
+        };
         add_window_columns(input, call)
     }
 
@@ -119,6 +136,35 @@ impl TableFunction {
         let time = context.sql_to_expr(time.clone(), input.schema())?;
         let delay = context.sql_to_expr(delay.clone(), input.schema())?;
         with_watermark(input, time, constant_micros(&delay, "watermark delay")?, alias)
+    }
+
+    fn plan_duplicates(
+        self,
+        within_watermark: bool,
+        input: LogicalPlan,
+        args: Vec<ast::Expr>,
+        context: &mut dyn RelationPlannerContext,
+    ) -> Result<LogicalPlan> {
+        let column = |expr: Expr| expr.try_as_col().cloned().ok_or_else(|| self.wrong());
+        let columns =
+            expressions(args, &input, context)?.into_iter().map(column).collect::<Result<Vec<_>>>()?;
+        let within = match within_watermark {
+            true => Some(column(own_event_time(&input, "WATERMARK FOR ts in the stream")?)?),
+            false => None,
+        };
+        Ok(DropDuplicates::try_new(input, columns, within)?.into_plan())
+    }
+
+    /// Takes the keys of a trailing `__partition_by(k, ...)` off the arguments.
+    fn split_keys(self, mut args: Vec<ast::Expr>) -> Result<(Vec<ast::Expr>, Vec<ast::Expr>)> {
+        let Some(ast::Expr::Function(call)) = args.last() else { return Ok((args, vec![])) };
+        if !call.name.to_string().eq_ignore_ascii_case("__partition_by") {
+            return Ok((args, vec![]));
+        }
+        let ast::FunctionArguments::List(list) = &call.args else { return Err(self.wrong()) };
+        let keys = list.args.iter().map(|arg| self.expression(arg)).collect::<Result<Vec<_>>>()?;
+        args.pop();
+        Ok((args, keys))
     }
 
     fn alias(self, expr: &ast::Expr, context: &dyn RelationPlannerContext) -> Result<String> {
@@ -148,6 +194,30 @@ impl TableFunction {
     fn wrong(self) -> datafusion::common::DataFusionError {
         invalid(format!("wrong arguments; write {}", self.usage()))
     }
+}
+
+fn expressions(
+    args: Vec<ast::Expr>,
+    input: &LogicalPlan,
+    context: &mut dyn RelationPlannerContext,
+) -> Result<Vec<Expr>> {
+    args.into_iter().map(|arg| context.sql_to_expr(arg, input.schema())).collect()
+}
+
+/// The session of the rows that agree in `keys`, of all rows without any.
+fn partitioned_session(
+    args: &[Expr],
+    keys: &[Expr],
+    schema: &DFSchema,
+    own_time: impl FnOnce() -> Result<Expr>,
+) -> Result<Expr> {
+    let (time, gap) = match args {
+        [time, gap] => (time.clone(), gap),
+        [gap] => (own_time()?, gap),
+        _ => return Err(invalid("wrong number of arguments of SESSION")),
+    };
+    let (time, time_type) = event_time(time, schema)?;
+    session_call(time, &time_type, session_gap(gap, schema)?, SessionScope::Partition, keys)
 }
 
 /// `input` in the windows of `call`, with the three columns that say which window.

@@ -1,6 +1,6 @@
 //! Puts bound window functions in the place of the calls that SQL wrote.
 //!
-//! | where | one window per row (tumbling) | several (sliding, cumulating) |
+//! | where | one window per row (tumbling, session) | several (sliding, cumulating) |
 //! |---|---|---|
 //! | GROUP BY, SELECT list | rows without a time are left out below | a row per window, unnested below |
 //! | anywhere else | a plain function: NULL for NULL | refused |
@@ -9,8 +9,13 @@
 //! keep the names that SQL gave them. The rule is a function of the plan alone and changes nothing the second time.
 
 use super::call::GroupFunction;
-use super::expand::{drop_nulls, find_calls, is_hop, is_tumble, own_event_time, unnest_windows, unused_name};
-use super::invalid;
+use super::expand::{
+    drop_nulls, find_calls, is_hop, is_session, is_tumble, membership, own_event_time, unnest_windows,
+    unused_name,
+};
+use super::interval::is_length;
+use super::watermark::with_unique_ids;
+use super::{Mode, invalid, to_batch};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Column, DFSchema, Result};
@@ -20,13 +25,20 @@ use datafusion::logical_expr::{Aggregate, Expr, LogicalPlan, Projection};
 use datafusion::optimizer::AnalyzerRule;
 use std::sync::Arc;
 
-/// [`resolve_windows`] as a rule, for sessions that plan SQL themselves.
+/// [`resolve_windows`] as a rule, in batch sessions followed by [`super::to_batch`].
 #[derive(Debug)]
-pub struct ResolveWindows;
+pub struct ResolveWindows {
+    /// What the session's plans are for.
+    pub mode: Mode,
+}
 
 impl AnalyzerRule for ResolveWindows {
     fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
-        resolve_windows(plan)
+        let plan = resolve_windows(plan)?;
+        match self.mode {
+            Mode::Streaming => Ok(plan),
+            Mode::Batch => to_batch(plan),
+        }
     }
 
     fn name(&self) -> &str {
@@ -39,19 +51,36 @@ impl AnalyzerRule for ResolveWindows {
 /// # Errors
 /// `Invalid` for wrong arguments and for a window where none can be, with the way out.
 pub fn resolve_windows(plan: LogicalPlan) -> Result<LogicalPlan> {
-    Ok(plan.transform_up_with_subqueries(resolve_node)?.data)
+    let mut retyped = false;
+    let resolved = plan.transform_up_with_subqueries(|node| {
+        // A call without a time got its type only now, and what is above has to learn it.
+        let node = if retyped { node.recompute_schema()? } else { node };
+        if !calls_windows(&node)? {
+            return Ok(Transformed::no(node));
+        }
+        retyped |= leaves_time_out(&node)?;
+        resolve_node(node).map(Transformed::yes)
+    })?;
+    with_unique_ids(resolved.data)
 }
 
-fn resolve_node(node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
-    if !calls_windows(&node)? {
-        return Ok(Transformed::no(node));
+fn resolve_node(node: LogicalPlan) -> Result<LogicalPlan> {
+    match node {
+        LogicalPlan::Projection(projection) => resolve_projection(projection),
+        LogicalPlan::Aggregate(aggregate) => resolve_aggregate(aggregate),
+        other => resolve_elsewhere(other),
     }
-    let plan = match node {
-        LogicalPlan::Projection(projection) => resolve_projection(projection)?,
-        LogicalPlan::Aggregate(aggregate) => resolve_aggregate(aggregate)?,
-        other => resolve_elsewhere(other)?,
-    };
-    Ok(Transformed::yes(plan))
+}
+
+fn leaves_time_out(node: &LogicalPlan) -> Result<bool> {
+    let schema = inputs_schema(node)?;
+    let exprs = node.expressions();
+    let calls = find_calls(&exprs, |e| GroupFunction::of(e).is_some())?;
+    Ok(calls.iter().any(|call| {
+        GroupFunction::of(call)
+            .and_then(|(_, args)| args.first())
+            .is_some_and(|first| is_length(first, &schema))
+    }))
 }
 
 fn calls_windows(node: &LogicalPlan) -> Result<bool> {
@@ -70,7 +99,7 @@ fn resolve_aggregate(aggregate: Aggregate) -> Result<LogicalPlan> {
     let input = Arc::unwrap_or_clone(aggregate.input);
     let keys = bind_all(aggregate.group_expr, &input)?;
     let values = bind_all(aggregate.aggr_expr, &input)?;
-    if find_calls(&keys, |e| is_hop(e) || is_tumble(e))?.len() > 1 {
+    if find_calls(&keys, |e| is_hop(e) || is_tumble(e) || is_session(e))?.len() > 1 {
         return Err(several("one GROUP BY"));
     }
     let (input, mut parts) = settle(input, vec![keys, values], "one GROUP BY")?;
@@ -82,8 +111,8 @@ fn resolve_aggregate(aggregate: Aggregate) -> Result<LogicalPlan> {
 /// Leaves out rows without a window and multiplies rows that have several, below the node of these expressions.
 fn settle(input: LogicalPlan, parts: Vec<Vec<Expr>>, place: &str) -> Result<(LogicalPlan, Vec<Vec<Expr>>)> {
     let mut input = input;
-    for call in find_calls(parts.iter().flatten(), is_tumble)? {
-        input = drop_nulls(input, &argument(&call))?;
+    for call in find_calls(parts.iter().flatten(), |e| is_tumble(e) || is_session(e))? {
+        input = drop_nulls(input, &membership(&call))?;
     }
     let hops = find_calls(parts.iter().flatten(), is_hop)?;
     match hops.as_slice() {
@@ -99,13 +128,6 @@ fn settle(input: LogicalPlan, parts: Vec<Vec<Expr>>, place: &str) -> Result<(Log
             Ok((input, parts))
         }
         _ => Err(several(place)),
-    }
-}
-
-fn argument(call: &Expr) -> Expr {
-    match call {
-        Expr::ScalarFunction(f) if !f.args.is_empty() => f.args[0].clone(),
-        other => other.clone(),
     }
 }
 

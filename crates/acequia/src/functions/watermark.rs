@@ -4,9 +4,11 @@
 //! below, so that rows which a query does not use still move the watermark of their stream. It has no physical form
 //! of its own: a streaming plan replaces it by its observer, a batch plan drops it.
 
+use super::duplicates::qualified;
 use super::invalid;
 use acequia_core::time::format_interval;
 use arrow::datatypes::DataType;
+use datafusion::common::tree_node::Transformed;
 use datafusion::common::{Column, DFSchemaRef, Result};
 use datafusion::logical_expr::{Expr, ExprSchemable, Extension, LogicalPlan, UserDefinedLogicalNodeCore};
 use std::fmt;
@@ -85,12 +87,6 @@ impl EventTimeWatermark {
     }
 }
 
-/// The column with the qualifier that the input gives it, so that it survives a rewrite of what is above.
-fn qualified(input: &LogicalPlan, column: Column) -> Result<Column> {
-    let index = input.schema().index_of_column(&column)?;
-    Ok(Column::from(input.schema().qualified_field(index)))
-}
-
 fn check_type(column: &Column, data_type: &DataType) -> Result<()> {
     let way_out = match data_type {
         DataType::Timestamp(_, _) => return Ok(()),
@@ -142,6 +138,25 @@ impl UserDefinedLogicalNodeCore for EventTimeWatermark {
         needed.dedup();
         Some(vec![needed])
     }
+}
+
+/// Gives marks of different relations different ids: the second `t` becomes `t#2`, in the order of the plan. The same
+/// relation, marked alike and read twice, keeps one.
+pub(crate) fn with_unique_ids(plan: LogicalPlan) -> Result<LogicalPlan> {
+    let mut seen: Vec<EventTimeWatermark> = Vec::new();
+    let renamed = plan.transform_up_with_subqueries(|node| {
+        let Some(mark) = EventTimeWatermark::of(&node) else { return Ok(Transformed::no(node)) };
+        let (mut renamed, mut n) = (mark.clone(), 1);
+        while seen.iter().any(|other| other.id == renamed.id && *other != renamed) {
+            n += 1;
+            renamed = mark.clone().with_id(format!("{}#{n}", mark.id));
+        }
+        if !seen.contains(&renamed) {
+            seen.push(renamed.clone());
+        }
+        Ok(if renamed.id == mark.id { Transformed::no(node) } else { Transformed::yes(renamed.into_plan()) })
+    })?;
+    Ok(renamed.data)
 }
 
 /// Whether a plan has a mark anywhere below, subqueries aside.

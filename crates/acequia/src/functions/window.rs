@@ -225,3 +225,120 @@ impl ScalarUDFImpl for HopFunction {
         invoke_on_times(&args, |times| Ok(Arc::new(self.windows(times)?)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::functions::timestamps;
+    use arrow::array::AsArray;
+    use arrow::datatypes::TimeUnit;
+    use rand::rngs::SmallRng;
+    use rand::{Rng, SeedableRng};
+
+    const UNITS: [TimeUnit; 4] =
+        [TimeUnit::Second, TimeUnit::Millisecond, TimeUnit::Microsecond, TimeUnit::Nanosecond];
+
+    fn any_spec(rng: &mut SmallRng) -> WindowSpec {
+        let second = 1_000_000;
+        let slide = rng.random_range(1..50) * second;
+        let offset = rng.random_range(-slide / second + 1..slide / second) * second;
+        match rng.random_range(0..3) {
+            0 => WindowSpec::tumble(slide, offset),
+            1 => WindowSpec::hop(slide, slide + rng.random_range(0..200) * second, offset),
+            _ => WindowSpec::cumulate(slide, slide * rng.random_range(1..6), offset),
+        }
+        .unwrap()
+    }
+
+    fn any_times(rng: &mut SmallRng, unit: TimeUnit) -> ArrayRef {
+        let per_second: i64 = match unit {
+            TimeUnit::Second => 1,
+            TimeUnit::Millisecond => 1_000,
+            TimeUnit::Microsecond => 1_000_000,
+            TimeUnit::Nanosecond => 1_000_000_000,
+        };
+        let rows = rng.random_range(1..40);
+        let values: Vec<i64> =
+            (0..rows).map(|_| rng.random_range(-500 * per_second..500 * per_second)).collect();
+        let valid: Vec<bool> = (0..rows).map(|_| rng.random_range(0..5) > 0).collect();
+        let data_type = DataType::Timestamp(unit, Some("+02:00".into()));
+        let all = column(&data_type, values, Some(NullBuffer::from(valid))).unwrap();
+        let skip = rng.random_range(0..rows);
+        all.slice(skip, rows - skip)
+    }
+
+    /// Every window that holds an instant, by trying all starts in reach, in wide integers of nanoseconds.
+    fn slow(spec: &WindowSpec, value: i64, unit: TimeUnit) -> Vec<(i128, i128)> {
+        let nanos: i128 = match unit {
+            TimeUnit::Second => 1_000_000_000,
+            TimeUnit::Millisecond => 1_000_000,
+            TimeUnit::Microsecond => 1_000,
+            TimeUnit::Nanosecond => 1,
+        };
+        let t = i128::from(value) * nanos;
+        let [size, slide, offset] =
+            [spec.size, spec.slide, spec.offset].map(|micros| i128::from(micros) * 1_000);
+        let step = if spec.shape == Shape::Hop { slide } else { size };
+        let mut found = Vec::new();
+        let mut start = offset - 2_000_000_000_000 / step * step;
+        while start <= t {
+            let mut end = if spec.shape == Shape::Cumulate { start + slide } else { start + size };
+            while end <= start + size {
+                if t < end {
+                    found.push((start / nanos, end / nanos));
+                }
+                end += slide;
+            }
+            start += step;
+        }
+        if spec.shape == Shape::Hop {
+            found.reverse();
+        }
+        found
+    }
+
+    fn windows_of(spec: &WindowSpec, times: &ArrayRef) -> Vec<Option<Vec<(i128, i128)>>> {
+        let signature = Signature::any(1, Volatility::Immutable);
+        let grid = spec.in_unit(timestamps::time_unit(times.data_type(), "t").unwrap()).unwrap();
+        let pairs = |windows: &StructArray| -> Vec<(i128, i128)> {
+            let (starts, _) = values(windows.column(0)).unwrap();
+            let (ends, _) = values(windows.column(1)).unwrap();
+            starts.iter().zip(ends.iter()).map(|(s, e)| (i128::from(*s), i128::from(*e))).collect()
+        };
+        if spec.shape == Shape::Tumble {
+            let windows = TumbleFunction { spec: *spec, grid, signature }.windows(times).unwrap();
+            return (0..windows.len())
+                .map(|row| windows.is_valid(row).then(|| pairs(&windows.slice(row, 1))))
+                .collect();
+        }
+        let lists = HopFunction { spec: *spec, grid, signature }.windows(times).unwrap();
+        (0..lists.len()).map(|row| lists.is_valid(row).then(|| pairs(lists.value(row).as_struct()))).collect()
+    }
+
+    #[test]
+    fn windows_of_random_columns_equal_the_slow_search() {
+        let mut rng = SmallRng::seed_from_u64(3);
+        for _ in 0..1_000 {
+            let spec = any_spec(&mut rng);
+            let unit = UNITS[rng.random_range(0..4)];
+            let times = any_times(&mut rng, unit);
+            let (instants, nulls) = values(&times).unwrap();
+            let expected: Vec<_> = (0..times.len())
+                .map(|row| {
+                    nulls.as_ref().is_none_or(|n| n.is_valid(row)).then(|| slow(&spec, instants[row], unit))
+                })
+                .collect();
+            assert_eq!(windows_of(&spec, &times), expected, "{spec} {unit:?} {times:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_null_hides_is_not_looked_at() {
+        let data_type = DataType::Timestamp(TimeUnit::Microsecond, None);
+        let nulls = Some(NullBuffer::from(vec![false, true]));
+        let times = column(&data_type, vec![i64::MIN, 5], nulls).unwrap();
+        for spec in [WindowSpec::tumble(10, 0), WindowSpec::hop(5, 10, 0)] {
+            assert_eq!(windows_of(&spec.unwrap(), &times)[0], None);
+        }
+    }
+}

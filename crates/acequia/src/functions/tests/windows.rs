@@ -1,70 +1,10 @@
-//! Windows in batch SQL: tables of a statement and the rows that it gives.
+//! Windows of fixed size in batch SQL: tables of a statement and the rows that it gives.
 
-use super::{EventTimeWatermark, install};
-use arrow::array::{ArrayRef, Int64Array, RecordBatch, TimestampMicrosecondArray};
+use super::{check, context, context_of, error, rows, show};
+use crate::functions::{EventTimeWatermark, Mode};
 use arrow::datatypes::{DataType, TimeUnit};
-use arrow::util::display::{ArrayFormatter, FormatOptions};
-use datafusion::execution::session_state::SessionStateBuilder;
-use datafusion::prelude::SessionContext;
-use std::sync::Arc;
-
-/// `bids(ts, k, v)`: seconds 1, 4, 7, 11, 19 and -3 of 1970, and one row without a time.
-pub(super) fn context() -> SessionContext {
-    let context = SessionContext::new_with_state(
-        install(SessionStateBuilder::new().with_default_features())
-            .with_config(datafusion::prelude::SessionConfig::new().with_target_partitions(1))
-            .build(),
-    );
-    context
-        .state_ref()
-        .write()
-        .register_relation_planner(Arc::new(super::relation::WindowTableFunctions))
-        .unwrap();
-    let seconds = [Some(1), Some(4), Some(7), Some(11), Some(19), Some(-3), None];
-    let ts: TimestampMicrosecondArray = seconds.iter().map(|s| s.map(|s| s * 1_000_000)).collect();
-    let k: Int64Array = [1, 2, 1, 2, 1, 2, 1].into_iter().map(Some).collect();
-    let v: Int64Array = (0..7).map(Some).collect();
-    let columns: Vec<(&str, ArrayRef)> = vec![("ts", Arc::new(ts)), ("k", Arc::new(k)), ("v", Arc::new(v))];
-    context.register_batch("bids", RecordBatch::try_from_iter(columns).unwrap()).unwrap();
-    context
-}
-
-fn show(batches: &[RecordBatch]) -> Vec<String> {
-    let format = FormatOptions::default().with_null("NULL").with_timestamp_format(Some("%M:%S%.f"));
-    let mut lines = Vec::new();
-    for batch in batches {
-        let columns: Vec<_> =
-            batch.columns().iter().map(|c| ArrayFormatter::try_new(c, &format).unwrap()).collect();
-        lines.extend(
-            (0..batch.num_rows())
-                .map(|row| columns.iter().map(|c| c.value(row).to_string()).collect::<Vec<_>>().join(" | ")),
-        );
-    }
-    lines
-}
-
-pub(super) async fn rows(context: &SessionContext, sql: &str) -> Vec<String> {
-    let mut lines = match context.sql(sql).await {
-        Ok(frame) => show(&frame.collect().await.unwrap_or_else(|e| panic!("{sql}: {e}"))),
-        Err(e) => panic!("{sql}: {e}"),
-    };
-    lines.sort();
-    lines
-}
-
-async fn error(context: &SessionContext, sql: &str) -> String {
-    match context.sql(sql).await {
-        Err(e) => e.to_string(),
-        Ok(frame) => frame.collect().await.expect_err(sql).to_string(),
-    }
-}
-
-async fn check(cases: &[(&str, &[&str])]) {
-    let context = context();
-    for (sql, expected) in cases {
-        assert_eq!(rows(&context, sql).await, *expected, "{sql}");
-    }
-}
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::logical_expr::LogicalPlan;
 
 #[tokio::test]
 async fn tumbling_windows_in_every_spelling() {
@@ -225,6 +165,70 @@ async fn a_window_groups_together_with_keys_sets_and_subqueries() {
 }
 
 #[tokio::test]
+async fn tumbling_windows_are_plain_functions_elsewhere() {
+    check(&[
+        ("SELECT v FROM bids WHERE v < 3 ORDER BY window(ts, '10 seconds') DESC, v", &["0", "1", "2"]),
+        (
+            "SELECT a.v, b.v FROM bids a JOIN bids b ON window(a.ts, '10 seconds') = tumble(b.ts, '10 seconds') AND a.v < b.v",
+            &["0 | 1", "0 | 2", "1 | 2", "3 | 4"],
+        ),
+        (
+            "SELECT v, count(*) OVER (PARTITION BY tumble(ts, '10 seconds')) FROM bids WHERE v IN (0, 3, 4)",
+            &["0 | 1", "3 | 2", "4 | 2"],
+        ),
+        (
+            "SELECT DISTINCT ON (tumble(ts, '10 seconds')) v FROM bids WHERE v < 4 ORDER BY tumble(ts, '10 seconds'), v",
+            &["0", "3"],
+        ),
+        ("SELECT count(*) FILTER (WHERE get_field(tumble(ts, '10 seconds'), 'start') = to_timestamp(0)) FROM bids", &["3"]),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn columns_keep_the_names_that_sql_gave() {
+    let context = context();
+    let sql = "SELECT window(ts, '10 seconds'), hop(ts, '5 seconds', '10 seconds'), count(*) FROM bids \
+               GROUP BY window(ts, '10 seconds'), hop(ts, '5 seconds', '10 seconds')";
+    assert!(error(&context, sql).await.contains("different windows"));
+    let sql = "SELECT hop(ts, '5 seconds', '10 seconds'), count(*) FROM bids GROUP BY hop(ts, '5 seconds', '10 seconds')";
+    let frame = context.sql(sql).await.unwrap();
+    let planned = frame.schema().field_names();
+    let run = frame.collect().await.unwrap();
+    let names: Vec<&str> = run[0].schema_ref().fields().iter().map(|f| f.name().as_str()).collect();
+    assert_eq!(names, planned);
+    assert_eq!(names[0], "hop(bids.ts,Utf8(\"5 seconds\"),Utf8(\"10 seconds\"))");
+}
+
+#[tokio::test]
+async fn marks_of_different_relations_have_different_ids() {
+    let context = context_of(Mode::Streaming);
+    let mark =
+        |delay: &str, rows: &str| format!("__with_watermark((SELECT * FROM {rows}), ts, '{delay}', t)");
+    let all = "(SELECT ts, k FROM bids) x";
+    let sql = format!(
+        "SELECT 1 FROM {} a, {} b, {} c WHERE a.k = b.k AND b.k = c.k",
+        mark("1 s", "bids"),
+        mark("1 s", all),
+        mark("1 s", "bids")
+    );
+    let state = context.state();
+    let plan = crate::functions::resolve_windows(state.create_logical_plan(&sql).await.unwrap()).unwrap();
+    let ids = |plan: &LogicalPlan| {
+        let mut ids = Vec::new();
+        plan.apply(|node| {
+            ids.extend(EventTimeWatermark::of(node).map(|mark| mark.id().to_string()));
+            Ok(TreeNodeRecursion::Continue)
+        })
+        .unwrap();
+        ids
+    };
+    assert_eq!(ids(&plan), ["t:1000000", "t:1000000#2", "t:1000000"]);
+    let again = crate::functions::resolve_windows(plan.clone()).unwrap();
+    assert_eq!(again, plan);
+}
+
+#[tokio::test]
 async fn every_key_survives_a_sliding_window_over_an_aggregate() {
     // The key of the inner aggregate determines its row, but not its windows.
     check(&[(
@@ -333,7 +337,7 @@ async fn windows_have_the_type_of_the_event_time() {
 
 #[tokio::test]
 async fn watermark_is_marked_in_place_or_on_a_new_column() {
-    let context = context();
+    let context = context_of(Mode::Streaming);
     let state = context.state();
     for (args, column, delay) in [
         ("ts, INTERVAL '10' SECOND", "bids.ts", 10_000_000),
