@@ -1,4 +1,5 @@
 //! Formats, sources and sinks.
 
+mod formats;
 pub mod sinks;
 pub mod sources;

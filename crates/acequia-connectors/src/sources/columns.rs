@@ -6,7 +6,7 @@
 use acequia_core::{Error, Result, options};
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow::compute::{CastOptions, can_cast_types, cast_with_options};
-use arrow::datatypes::{DataType, SchemaRef};
+use arrow::datatypes::{DataType, Schema, SchemaRef};
 use std::sync::Arc;
 
 /// Which produced column each column of the stream is.
@@ -93,4 +93,13 @@ pub(crate) fn new_batch(schema: &SchemaRef, columns: Vec<ArrayRef>, rows: usize)
     let options = RecordBatchOptions::new().with_row_count(Some(rows));
     RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)
         .map_err(|e| Error::data(format!("rows do not fit the columns: {e}")))
+}
+
+/// A schema with more fields at its end.
+pub(crate) fn extended(
+    schema: &Schema,
+    more: impl IntoIterator<Item = arrow::datatypes::Field>,
+) -> SchemaRef {
+    let fields = schema.fields().iter().map(|f| f.as_ref().clone()).chain(more);
+    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
 }

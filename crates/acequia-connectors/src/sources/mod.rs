@@ -11,7 +11,8 @@
 //! | `nexmark` | the Nexmark benchmark | a function of the event's number |
 //! | `memory` | what the program hands over | the rows, while the process lives |
 
-mod columns;
+pub(crate) mod columns;
+mod file;
 mod generated;
 pub mod memory;
 mod nexmark;
@@ -97,7 +98,7 @@ pub trait Connector: Send + Sync + fmt::Debug {
 
 /// The built-in connectors. A memory stream is not opened by name: its [`MemoryStream`] is the connector.
 pub fn connectors() -> Vec<Arc<dyn Connector>> {
-    vec![Arc::new(rate::RateConnector), Arc::new(nexmark::NexmarkConnector)]
+    vec![Arc::new(file::FileConnector), Arc::new(rate::RateConnector), Arc::new(nexmark::NexmarkConnector)]
 }
 
 /// The connector of this name.

@@ -1,3 +1,4 @@
+mod file;
 mod generated;
 mod memory;
 
@@ -64,4 +65,22 @@ pub(crate) async fn try_read(
 
 pub(crate) async fn read(source: &dyn Source, start: Option<&Offset>, end: &Offset) -> RecordBatch {
     try_read(source, start, end, None, &Arc::default()).await.unwrap()
+}
+
+/// Everything until the source is idle or ends, and where it stands then.
+pub(crate) async fn read_all(
+    source: &mut dyn Source,
+    start: Option<Offset>,
+) -> (Vec<RecordBatch>, Option<Offset>) {
+    let mut batches = vec![];
+    let mut at = start;
+    while let Advance::To { end, .. } = source.next_offset(at.as_ref()).await.unwrap() {
+        batches.push(read(source, at.as_ref(), &end).await);
+        at = Some(end);
+    }
+    (batches, at)
+}
+
+pub(crate) fn text(batches: &[RecordBatch]) -> String {
+    arrow::util::pretty::pretty_format_batches(batches).unwrap().to_string()
 }

@@ -1,0 +1,274 @@
+//! The file log: which files were taken, and in which order.
+//!
+//! Files are numbered as they are taken; an offset is such a number. A *segment* is one object in the query's private
+//! directory, sealed with a checksum and written once:
+//!
+//! ```text
+//! files/00000000000000000000.2     level 2: the files 0..64      \ committed: only to know a path again
+//! files/00000000000000000064.1     level 1: the files 64..72     /
+//! files/00000000000000000072.0     level 0: the files of one batch    needed to read the batch again
+//! files/00000000000000000075.0
+//! ```
+//! A segment is named by its first file, so of two runs that go on from the same place only one can write: the other
+//! is fenced. When [`FANOUT`] committed segments of one level are together they are merged into one of the next level,
+//! which leaves out what is older than the *horizon*; so each file is written again a logarithmic number of times, and
+//! neither the log nor the cost of a batch grows with all files ever seen. A merge that was cut short leaves segments
+//! that a longer one covers; they are removed when the log is opened.
+//!
+//! The horizon is `max_file_age` before the newest modification time taken (never after the clock). A path older than
+//! it need not be remembered, since such a file is not taken any more when it appears.
+
+use super::listing::FileEntry;
+use crate::sources::store::{self, Created};
+use acequia_core::{Error, Result, SourceContext};
+use object_store::ObjectStore;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Segments of one level that are merged into one of the next.
+const FANOUT: usize = 8;
+
+const PREFIX: &str = "files";
+
+/// The contents of a segment.
+#[derive(Debug, Serialize, Deserialize)]
+struct Contents {
+    /// The number of the first file and of the one after the last; files left out by a merge count.
+    first: u64,
+    end: u64,
+    files: Vec<FileEntry>,
+}
+
+/// What is kept in memory of a segment.
+#[derive(Debug, Clone)]
+struct Segment {
+    first: u64,
+    end: u64,
+    level: u32,
+    newest: i64,
+}
+
+impl Segment {
+    fn name(&self) -> String {
+        format!("{PREFIX}/{:020}.{}", self.first, self.level)
+    }
+}
+
+/// The paths that must not be taken again.
+#[derive(Debug, Default)]
+struct Seen {
+    paths: HashSet<Arc<str>>,
+    by_age: BTreeMap<i64, Vec<Arc<str>>>,
+    newest: Option<i64>,
+}
+
+impl Seen {
+    fn add(&mut self, file: &FileEntry) {
+        let path: Arc<str> = file.path.as_str().into();
+        if self.paths.insert(Arc::clone(&path)) {
+            self.by_age.entry(file.modified).or_default().push(path);
+        }
+        self.newest = self.newest.max(Some(file.modified));
+    }
+
+    fn forget_before(&mut self, horizon: i64) {
+        while let Some(oldest) = self.by_age.first_entry().filter(|e| *e.key() < horizon) {
+            oldest.remove().iter().for_each(|path| {
+                self.paths.remove(path);
+            });
+        }
+    }
+}
+
+/// The log of one source.
+#[derive(Debug)]
+pub(crate) struct FileLog {
+    context: SourceContext,
+    max_age: Duration,
+    /// All segments, in order.
+    segments: Vec<Segment>,
+    /// The files that are not committed yet, from number `first` on.
+    window: VecDeque<FileEntry>,
+    first: u64,
+    seen: Seen,
+    /// Objects to remove.
+    garbage: Vec<String>,
+}
+
+impl FileLog {
+    /// Reads the log.
+    ///
+    /// # Errors
+    /// `Data` naming the segment that is damaged or missing.
+    pub(crate) async fn open(context: SourceContext, max_age: Duration) -> Result<Self> {
+        let mut log = Self {
+            context,
+            max_age,
+            segments: vec![],
+            window: VecDeque::new(),
+            first: 0,
+            seen: Seen::default(),
+            garbage: vec![],
+        };
+        let mut found = vec![];
+        for name in store::list(&log.context.store, PREFIX).await? {
+            found.push((parse_level(&name)?, read(&log.context.store, &name).await?));
+        }
+        // Of segments with the same first file the merged one comes first, and covers the others.
+        found.sort_by_key(|(level, contents)| (contents.first, std::cmp::Reverse(*level)));
+        for (level, contents) in found {
+            log.load(level, contents)?;
+        }
+        log.seen.forget_before(log.horizon());
+        Ok(log)
+    }
+
+    fn load(&mut self, level: u32, contents: Contents) -> Result<()> {
+        let newest = contents.files.iter().map(|f| f.modified).max().unwrap_or(i64::MIN);
+        let segment = Segment { first: contents.first, end: contents.end, level, newest };
+        let end = self.end();
+        if contents.first < end {
+            // Covered by a merge; or written by a run that was fenced, under numbers that were taken already.
+            self.garbage.push(segment.name());
+            return Ok(());
+        }
+        if contents.first > end && !self.segments.is_empty() {
+            return Err(Error::data(format!(
+                "file log in the checkpoint has a gap: after={end} next=`{}`",
+                segment.name()
+            )));
+        }
+        contents.files.iter().for_each(|file| self.seen.add(file));
+        if level > 0 {
+            self.window.clear();
+        } else {
+            self.window.extend(contents.files);
+        }
+        self.first = contents.end - self.window.len() as u64;
+        self.segments.push(segment);
+        Ok(())
+    }
+
+    /// The number of the next file that is taken.
+    pub(crate) fn end(&self) -> u64 {
+        self.segments.last().map_or(0, |s| s.end)
+    }
+
+    /// A file by its number.
+    ///
+    /// # Errors
+    /// `Data` when it is committed, or was never taken.
+    pub(crate) fn file(&self, number: u64) -> Result<&FileEntry> {
+        let index = number.checked_sub(self.first).and_then(|i| usize::try_from(i).ok());
+        index.and_then(|i| self.window.get(i)).ok_or_else(|| {
+            Error::data(format!(
+                "file log in the checkpoint does not have the file of this offset: number={number} first={} end={}",
+                self.first,
+                self.end()
+            ))
+        })
+    }
+
+    /// Whether a listed file is new: its path was never taken, and it is not older than what is remembered.
+    pub(crate) fn is_new(&self, file: &FileEntry) -> bool {
+        file.modified >= self.horizon() && !self.seen.paths.contains(file.path.as_str())
+    }
+
+    fn horizon(&self) -> i64 {
+        let Some(newest) = self.seen.newest else { return i64::MIN };
+        // A file from the future must not make those of today too old.
+        let newest = newest.min(self.context.clock.now().0);
+        newest.saturating_sub(i64::try_from(self.max_age.as_micros()).unwrap_or(i64::MAX))
+    }
+
+    /// Numbers files, durably.
+    ///
+    /// # Errors
+    /// `Fenced` when another run was first.
+    pub(crate) async fn take(&mut self, files: Vec<FileEntry>) -> Result<()> {
+        let first = self.end();
+        let newest = files.iter().map(|f| f.modified).max().unwrap_or(i64::MIN);
+        let segment = Segment { first, end: first + files.len() as u64, level: 0, newest };
+        self.write(&segment, &files).await?;
+        self.segments.push(segment);
+        files.iter().for_each(|file| self.seen.add(file));
+        self.window.extend(files);
+        self.seen.forget_before(self.horizon());
+        Ok(())
+    }
+
+    async fn write(&self, segment: &Segment, files: &[FileEntry]) -> Result<()> {
+        let contents = Contents { first: segment.first, end: segment.end, files: files.to_vec() };
+        let json = serde_json::to_vec(&contents).map_err(|e| Error::internal(format!("file log: {e}")))?;
+        match store::create(&self.context.store, &segment.name(), store::seal(&json)).await? {
+            Created::Now => Ok(()),
+            Created::Before => Err(store::fenced(&segment.name())),
+        }
+    }
+
+    /// Files below this number will not be read again.
+    ///
+    /// # Errors
+    /// `Unavailable` when tidying up failed; the next commit goes on with it.
+    pub(crate) async fn commit(&mut self, number: u64) -> Result<()> {
+        let done = number.min(self.end()).saturating_sub(self.first);
+        self.window.drain(..done as usize);
+        self.first += done;
+        for level in 0.. {
+            if !self.merge(level).await? {
+                break;
+            }
+        }
+        self.drop_expired();
+        while let Some(name) = self.garbage.last() {
+            store::delete(&self.context.store, name).await?;
+            self.garbage.pop();
+        }
+        Ok(())
+    }
+
+    /// Merges the committed segments of a level when there are enough.
+    async fn merge(&mut self, level: u32) -> Result<bool> {
+        let of_level = |s: &&Segment| s.level == level && s.end <= self.first;
+        let Some(start) = self.segments.iter().position(|s| of_level(&s)) else { return Ok(false) };
+        let merged: Vec<Segment> = self.segments[start..].iter().take_while(of_level).cloned().collect();
+        let (Some(head), Some(tail)) = (merged.first(), merged.last()) else { return Ok(false) };
+        if merged.len() < FANOUT {
+            return Ok(false);
+        }
+        let horizon = self.horizon();
+        let mut files = vec![];
+        for segment in &merged {
+            let contents = read(&self.context.store, &segment.name()).await?;
+            files.extend(contents.files.into_iter().filter(|f| f.modified >= horizon));
+        }
+        let newest = files.iter().map(|f| f.modified).max().unwrap_or(i64::MIN);
+        let segment = Segment { first: head.first, end: tail.end, level: level + 1, newest };
+        self.write(&segment, &files).await?;
+        self.segments.splice(start..start + merged.len(), [segment]);
+        self.garbage.extend(merged.iter().map(Segment::name));
+        Ok(true)
+    }
+
+    /// The oldest segments go whole once everything in them is too old; the last stays, since it knows the next number.
+    fn drop_expired(&mut self) {
+        let horizon = self.horizon();
+        let expired = |s: &&Segment| s.newest < horizon && s.end <= self.first;
+        let last = self.segments.len().saturating_sub(1);
+        let count = self.segments[..last].iter().take_while(expired).count();
+        self.garbage.extend(self.segments.drain(..count).map(|s| s.name()));
+    }
+}
+
+fn parse_level(name: &str) -> Result<u32> {
+    let level = name.rsplit_once('.').and_then(|(_, level)| level.parse().ok());
+    level.ok_or_else(|| Error::data(format!("not an object of the file log: object=`{name}`")))
+}
+
+async fn read(store: &Arc<dyn ObjectStore>, name: &str) -> Result<Contents> {
+    let contents = store::unseal(name, &store::read(store, name).await?)?;
+    serde_json::from_slice(&contents)
+        .map_err(|e| Error::data(format!("object in the checkpoint is damaged: object=`{name}`: {e}")))
+}
