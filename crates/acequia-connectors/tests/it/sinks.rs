@@ -414,3 +414,42 @@ async fn refusals_name_the_column_or_mode_and_the_way_out() {
         assert!(find(dir.path(), "", false).is_empty(), "a refused query leaves nothing behind");
     }
 }
+
+#[tokio::test]
+async fn more_partitions_than_open_files_lose_nothing() {
+    let fixture =
+        Files::new("file", ".json", &[("format", "json"), ("partition_by", "name"), ("compact", "true")]);
+    let mut sink = fixture.create().unwrap();
+    sink.open(context("q", 1, schema(), OutputMode::Append)).await.unwrap();
+    let all: Vec<i64> = (0..300).collect();
+    for batch in 0..2 {
+        let mut writer = sink.writer(BatchId(batch)).await.unwrap();
+        for _ in 0..2 {
+            writer.write(rows(&all).into()).await.unwrap();
+        }
+        let receipt = writer.finish().await.unwrap();
+        sink.publish(BatchId(batch), &[receipt]).await.unwrap();
+    }
+    let expected: Vec<i64> = all.iter().flat_map(|id| [*id; 4]).collect();
+    assert_eq!(fixture.visible().await, expected);
+}
+
+#[tokio::test]
+async fn seconds_are_times_in_parquet() {
+    let fixture = Files::new("parquet", ".parquet", &[("compact", "true")]);
+    let times = arrow::array::TimestampSecondArray::from(vec![Some(1), None]);
+    let rows = RecordBatch::try_from_iter_with_nullable([
+        ("id", Arc::new(Int64Array::from(vec![1, 2])) as Arc<dyn Array>, true),
+        ("t", Arc::new(times), true),
+    ])
+    .unwrap();
+    let mut sink = fixture.create().unwrap();
+    sink.open(context("q", 1, rows.schema(), OutputMode::Append)).await.unwrap();
+    put(sink.as_ref(), 0, &rows).await;
+    put(sink.as_ref(), 1, &rows).await;
+    let files = find(fixture.dir.path(), ".parquet", true);
+    assert_eq!((files.len(), fixture.visible().await), (1, vec![1, 1, 2, 2]));
+    let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(&files[0]).unwrap()).unwrap();
+    let column = reader.parquet_schema().column(1);
+    assert!(format!("{:?}", column.logical_type_ref()).contains("Timestamp"), "{column:?}");
+}

@@ -62,10 +62,6 @@ impl<W: Write> CsvEncoder<W> {
     pub(super) fn get_mut(&mut self) -> &mut W {
         &mut self.out
     }
-
-    pub(super) fn into_inner(self) -> W {
-        self.out
-    }
 }
 
 /// What a file begins with: the names of the columns, or nothing.
@@ -86,8 +82,7 @@ pub(super) fn head_line(options: &FormatOptions, schema: &Schema) -> Result<Vec<
 
 fn push_value(line: &mut String, value: &str, delimiter: char) {
     let special = |c| c == delimiter || matches!(c, '"' | '\n' | '\r');
-    let plain = !value.is_empty() && !value.contains(special) && value.trim().len() == value.len();
-    if plain {
+    if !value.is_empty() && !value.contains(special) {
         return line.push_str(value);
     }
     line.push('"');
@@ -107,7 +102,7 @@ mod tests {
             FormatOptions { format: Format::Csv, compression: Compression::None, header, delimiter };
         let mut encoder = CsvEncoder::new(&options, &rows.schema(), Vec::new()).unwrap();
         encoder.write(rows).unwrap();
-        String::from_utf8(encoder.into_inner()).unwrap()
+        String::from_utf8(encoder.out).unwrap()
     }
 
     #[test]
@@ -128,7 +123,7 @@ mod tests {
         assert_eq!(
             encode(&rows, true, ','),
             "\"a,b\",t\n,1970-01-01T00:00:00\n\"\",\n\"x\n\"\"y\"\"\",1970-01-01T00:00:00.001\n\
-             \" s\",1970-01-01T00:00:00.002\n1;2,1970-01-01T00:00:00.003\n"
+              s,1970-01-01T00:00:00.002\n1;2,1970-01-01T00:00:00.003\n"
         );
         assert!(encode(&rows, false, ';').ends_with("\"1;2\";1970-01-01T00:00:00.003\n"));
     }

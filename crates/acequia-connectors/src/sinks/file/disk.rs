@@ -19,7 +19,7 @@ pub(super) struct Disk {
 #[derive(Debug, Clone, Copy)]
 #[cfg_attr(not(test), allow(dead_code, reason = "read by the fault injection of tests"))]
 pub(super) enum Step<'a> {
-    MakeDirectory,
+    MakeDirectory(&'a Path),
     Create(&'a Path),
     Write(&'a Path),
     Sync(&'a Path),
@@ -85,13 +85,33 @@ impl Disk {
         if path.is_dir() {
             return Ok(());
         }
-        let above = path.parent().filter(|above| !above.as_os_str().is_empty());
-        if let Some(above) = above {
+        if let Some(above) = path.parent().filter(|above| !above.as_os_str().is_empty()) {
             self.make_directories(above)?;
         }
-        match self.step(Step::MakeDirectory).and_then(|()| fs::create_dir(path)) {
+        let made = self.step(Step::MakeDirectory(path)).and_then(|()| fs::create_dir(path));
+        match made {
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists && !path.is_dir() => {
+                Err(Error::invalid(format!("not a directory: `{}`", path.display())))
+            }
             Err(e) if e.kind() != io::ErrorKind::AlreadyExists => Err(failed("create directory", path, e)),
-            _ => self.sync_directory(above.unwrap_or(Path::new("."))),
+            _ => self.sync_directory(parent(path)),
+        }
+    }
+
+    /// Makes directories as [`Disk::make_directories`] does, and those of them below `root` durable even when they are
+    /// there already: a run that crashed may have made them and not come to sync them.
+    pub(super) fn make_durable_directories(&self, root: &Path, path: &Path) -> Result<()> {
+        self.make_directories(path)?;
+        let below = path.ancestors().take_while(|ancestor| *ancestor != root && ancestor.starts_with(root));
+        below.map(parent).try_for_each(|above| self.sync_directory(above))
+    }
+
+    /// Makes the name of a directory durable that may be older than we are. What is above it may belong to others and
+    /// not be open to us; then it was not made by us either.
+    pub(super) fn settle_root(&self, root: &Path) -> Result<()> {
+        match File::open(parent(root)) {
+            Err(e) if e.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+            _ => self.sync_directory(parent(root)),
         }
     }
 }
@@ -100,6 +120,10 @@ impl Disk {
 /// them what a loss of power would take.
 fn sync(file: &File) -> io::Result<()> {
     if cfg!(test) { Ok(()) } else { file.sync_all() }
+}
+
+fn parent(path: &Path) -> &Path {
+    path.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Names in a directory, in no order; none when it is not there. Names that are no UTF-8 are not ours.

@@ -5,8 +5,10 @@ use super::disk;
 use super::json;
 use super::options::{Compression, Format, FormatOptions};
 use acequia_core::{Error, Result};
-use arrow::array::{RecordBatch, new_null_array};
+use arrow::array::RecordBatch;
+use arrow::compute::cast;
 use arrow::datatypes::{FieldRef, Schema, SchemaRef};
+use arrow::error::ArrowError;
 use arrow::ipc::reader::FileReader;
 use arrow::ipc::writer::FileWriter;
 use arrow::json::LineDelimitedWriter;
@@ -43,7 +45,9 @@ impl<W: Write + Send> Encoder<W> {
                 ArrowWriter::try_new(out, Arc::clone(schema), Some(parquet_properties(options.compression)?))
                     .map_err(parquet_error)?,
             )),
-            Format::Arrow => Self::Arrow(Box::new(FileWriter::try_new(BufWriter::new(out), schema)?)),
+            Format::Arrow => {
+                Self::Arrow(Box::new(FileWriter::try_new(BufWriter::new(out), schema).map_err(write_error)?))
+            }
             Format::Json => Self::Json(json::writer(Compressor::new(options.compression, out)?)),
             Format::Csv => {
                 Self::Csv(CsvEncoder::new(options, schema, Compressor::new(options.compression, out)?)?)
@@ -54,7 +58,7 @@ impl<W: Write + Send> Encoder<W> {
     pub(super) fn write(&mut self, rows: &RecordBatch) -> Result<()> {
         match self {
             Self::Parquet(writer) => writer.write(rows).map_err(parquet_error),
-            Self::Arrow(writer) => Ok(writer.write(rows)?),
+            Self::Arrow(writer) => writer.write(rows).map_err(write_error),
             Self::Json(writer) => writer.write(rows).map_err(write_error),
             Self::Csv(writer) => writer.write(rows),
         }
@@ -85,16 +89,22 @@ impl<W: Write + Send> Encoder<W> {
         }
     }
 
-    /// Writes what ends the file and gives it back.
-    pub(super) fn finish(self) -> Result<W> {
+    /// Writes what ends the file, and all that is buffered.
+    pub(super) fn finish(&mut self) -> Result<()> {
         match self {
-            Self::Parquet(writer) => writer.into_inner().map_err(parquet_error),
-            Self::Arrow(writer) => writer.into_inner()?.into_inner().map_err(|e| Error::from(e.into_error())),
-            Self::Json(mut writer) => {
-                writer.finish()?;
-                Ok(writer.into_inner().finish()?)
+            Self::Parquet(writer) => {
+                writer.finish().map_err(parquet_error)?;
+                Ok(writer.sync()?)
             }
-            Self::Csv(writer) => Ok(writer.into_inner().finish()?),
+            Self::Arrow(writer) => {
+                writer.finish().map_err(write_error)?;
+                Ok(writer.get_mut().flush()?)
+            }
+            Self::Json(writer) => {
+                writer.finish().map_err(write_error)?;
+                Ok(writer.get_mut().finish()?)
+            }
+            Self::Csv(writer) => Ok(writer.get_mut().finish()?),
         }
     }
 }
@@ -108,6 +118,8 @@ fn parquet_properties(compression: Compression) -> Result<WriterProperties> {
     };
     Ok(WriterProperties::builder()
         .set_compression(codec)
+        // What Parquet has a type or a name of its own for is written so, for readers that do not know Arrow.
+        .set_coerce_types(true)
         .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
         .set_max_row_group_bytes(Some(ROW_GROUP_BYTES))
         .set_created_by(concat!("acequia ", env!("CARGO_PKG_VERSION")).to_string())
@@ -127,9 +139,9 @@ fn parquet_error(error: ParquetError) -> Error {
     }
 }
 
-fn write_error(error: arrow::error::ArrowError) -> Error {
+fn write_error(error: ArrowError) -> Error {
     match error {
-        arrow::error::ArrowError::IoError(_, cause) => Error::from(cause),
+        ArrowError::IoError(_, cause) => Error::from(cause),
         other => Error::from(other),
     }
 }
@@ -159,13 +171,18 @@ impl<W: Write> Compressor<W> {
         }
     }
 
-    fn finish(self) -> io::Result<W> {
-        let out = match self {
-            Self::Plain(out) => out,
-            Self::Gzip(out) => out.finish()?,
-            Self::Zstd(out) => out.finish()?,
-        };
-        out.into_inner().map_err(io::IntoInnerError::into_error)
+    fn finish(&mut self) -> io::Result<()> {
+        match self {
+            Self::Plain(out) => out.flush(),
+            Self::Gzip(out) => {
+                out.try_finish()?;
+                out.get_mut().flush()
+            }
+            Self::Zstd(out) => {
+                out.do_finish()?;
+                out.get_mut().flush()
+            }
+        }
     }
 }
 
@@ -184,38 +201,6 @@ impl<W: Write> Write for Compressor<W> {
             Self::Gzip(out) => out.flush(),
             Self::Zstd(out) => out.flush(),
         }
-    }
-}
-
-/// Checks that the format takes every column, by encoding a NULL of it.
-///
-/// # Errors
-/// `Unsupported` naming the column and its type.
-pub(super) fn check(options: &FormatOptions, schema: &Schema) -> Result<()> {
-    schema.fields().iter().try_for_each(|field| check_column(options, field))
-}
-
-fn check_column(options: &FormatOptions, field: &FieldRef) -> Result<()> {
-    let refuse = |why: &str| {
-        let (format, name, kind) = (options.format, field.name(), field.data_type());
-        Error::unsupported(format!("{format} cannot hold column `{name}` of type {kind}: {why}"))
-    };
-    if let Some(why) = refused(options.format, field.data_type()) {
-        return Err(refuse(why));
-    }
-    let schema = Arc::new(Schema::new(vec![field.as_ref().clone().with_nullable(true)]));
-    let nulls = RecordBatch::try_new(Arc::clone(&schema), vec![new_null_array(field.data_type(), 1)])?;
-    let mut encoder = Encoder::new(options, &schema, Vec::new()).map_err(|e| refuse(e.message()))?;
-    encoder.write(&nulls).map_err(|e| refuse(e.message()))
-}
-
-/// Why a type is refused before the encoder is asked, with the way out.
-fn refused(format: Format, data_type: &arrow::datatypes::DataType) -> Option<&'static str> {
-    use arrow::datatypes::DataType as T;
-    match (format, data_type) {
-        (Format::Csv, t) if t.is_nested() => Some(csv::NESTED),
-        (Format::Parquet, T::Union(..)) => Some("select the fields of the union"),
-        _ => None,
     }
 }
 
@@ -252,19 +237,43 @@ pub(super) fn open(options: &FormatOptions, schema: &SchemaRef, path: &Path) -> 
 
 fn open_parquet(schema: &SchemaRef, file: File) -> Result<Option<Published>, ParquetError> {
     let builder = ParquetRecordBatchReaderBuilder::try_new(file)?;
-    if builder.schema().fields() != schema.fields() {
+    if !same_columns(builder.schema(), schema) {
         return Ok(None);
     }
-    let rows = builder.build()?.map(|rows| Ok(rows?));
-    Ok(Some(Published::Rows(Box::new(rows))))
+    Ok(Some(published_rows(builder.build()?, schema)))
 }
 
-fn open_arrow(schema: &SchemaRef, file: File) -> Result<Option<Published>, arrow::error::ArrowError> {
+fn open_arrow(schema: &SchemaRef, file: File) -> Result<Option<Published>, ArrowError> {
     let reader = FileReader::try_new_buffered(file, None)?;
-    if reader.schema().fields() != schema.fields() {
+    if !same_columns(&reader.schema(), schema) {
         return Ok(None);
     }
-    Ok(Some(Published::Rows(Box::new(reader.map(|rows| Ok(rows?))))))
+    Ok(Some(published_rows(reader, schema)))
+}
+
+/// Whether the columns are the same but for the names inside of nested types: Parquet has its own for lists and maps.
+fn same_columns(left: &Schema, right: &Schema) -> bool {
+    let same = |(l, r): (&FieldRef, &FieldRef)| {
+        l.name() == r.name()
+            && l.is_nullable() == r.is_nullable()
+            && l.data_type().equals_datatype(r.data_type())
+    };
+    left.fields().len() == right.fields().len() && left.fields().iter().zip(right.fields()).all(same)
+}
+
+fn published_rows(
+    rows: impl Iterator<Item = Result<RecordBatch, ArrowError>> + Send + 'static,
+    schema: &SchemaRef,
+) -> Published {
+    let schema = Arc::clone(schema);
+    let rows = rows.map(move |rows| {
+        let rows = rows?;
+        let columns = rows.columns().iter().zip(schema.fields());
+        let columns =
+            columns.map(|(column, field)| cast(column, field.data_type())).collect::<Result<_, _>>()?;
+        Ok(RecordBatch::try_new(Arc::clone(&schema), columns)?)
+    });
+    Published::Rows(Box::new(rows))
 }
 
 fn same_head(text: &mut impl BufRead, head: &[u8]) -> io::Result<bool> {

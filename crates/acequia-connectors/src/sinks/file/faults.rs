@@ -1,4 +1,5 @@
-//! Crashes for tests: after so many steps every further one fails, and what was not synced can be taken back.
+//! Crashes for tests: after so many steps every further one fails, and what was not synced can be taken back, also
+//! when other runs came and went since.
 
 use super::disk::Step;
 use parking_lot::Mutex;
@@ -7,7 +8,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Counts the steps of one run of a sink and stops it after some.
+/// Counts the steps of the runs of a sink and stops them after some.
 #[derive(Debug)]
 pub(super) struct Faults {
     state: Mutex<State>,
@@ -19,6 +20,8 @@ struct State {
     taken: usize,
     /// Files with content that is not synced.
     unsynced: HashSet<PathBuf>,
+    /// What the failing step says.
+    error: Option<io::ErrorKind>,
     /// Names that are not synced, in order.
     names: Vec<Name>,
 }
@@ -26,12 +29,13 @@ struct State {
 #[derive(Debug)]
 enum Name {
     Created(PathBuf),
+    Made(PathBuf),
     Renamed { from: PathBuf, to: PathBuf, replaced: Option<Vec<u8>> },
 }
 
 impl Name {
     fn is_in(&self, directory: &Path) -> bool {
-        let (Self::Created(path) | Self::Renamed { to: path, .. }) = self;
+        let (Self::Created(path) | Self::Made(path) | Self::Renamed { to: path, .. }) = self;
         path.parent() == Some(directory)
     }
 }
@@ -41,6 +45,16 @@ impl Faults {
         Self { state: Mutex::new(State { left: steps, ..State::default() }) }
     }
 
+    /// Fails after so many steps from now on.
+    pub(super) fn refill(&self, steps: usize) {
+        self.state.lock().left = steps;
+    }
+
+    /// Fails with this from now on, as long as there is no step left.
+    pub(super) fn fail_with(&self, error: io::ErrorKind) {
+        self.state.lock().error = Some(error);
+    }
+
     pub(super) fn taken(&self) -> usize {
         self.state.lock().taken
     }
@@ -48,7 +62,10 @@ impl Faults {
     pub(super) fn before(&self, step: Step<'_>) -> io::Result<()> {
         let mut state = self.state.lock();
         if state.left == 0 {
-            return Err(io::Error::other("injected crash"));
+            return Err(match state.error {
+                Some(kind) => kind.into(),
+                None => io::Error::other("injected crash"),
+            });
         }
         state.left -= 1;
         state.taken += 1;
@@ -67,7 +84,8 @@ impl Faults {
                 state.names.push(Name::Renamed { from: from.to_owned(), to: to.to_owned(), replaced });
             }
             Step::SyncDirectory(path) => state.names.retain(|name| !name.is_in(path)),
-            Step::Rename(..) | Step::MakeDirectory | Step::Remove => {}
+            Step::MakeDirectory(path) => state.names.push(Name::Made(path.to_owned())),
+            Step::Rename(..) | Step::Remove => {}
         }
         Ok(())
     }
@@ -79,6 +97,7 @@ impl Faults {
         for name in names.into_iter().rev() {
             match name {
                 Name::Created(path) => drop(fs::remove_file(path)),
+                Name::Made(path) => drop(fs::remove_dir_all(path)),
                 Name::Renamed { from, to, replaced } => {
                     if fs::rename(&to, &from).is_ok()
                         && let Some(content) = replaced

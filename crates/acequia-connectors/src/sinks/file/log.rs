@@ -89,8 +89,9 @@ impl PublishLog {
         Self { dir, query, run, disk }
     }
 
-    /// Removes what crashed runs left half done.
-    pub(super) fn clean(&self) -> Result<()> {
+    /// Makes durable what is there, since a run that crashed may not have come to it, and removes what is half done.
+    pub(super) fn settle(&self) -> Result<()> {
+        self.disk.sync_directory(&self.dir)?;
         let names = disk::list(&self.dir)?;
         let mut left = names.iter().filter(|name| name.ends_with(TEMPORARY));
         left.try_for_each(|name| self.disk.remove(&self.dir.join(name)))

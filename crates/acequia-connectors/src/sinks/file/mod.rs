@@ -33,6 +33,7 @@ mod json;
 mod log;
 mod options;
 mod partition;
+mod types;
 mod writer;
 
 #[cfg(test)]
@@ -62,8 +63,8 @@ use writer::{FileWriter, StagedFile, StagedFiles, staged_up_to};
 const PRIVATE: &str = "_acequia";
 const STAGING: &str = "staging";
 const LOG: &str = "log";
-/// Partitions whose newest file is remembered; beyond it they are looked up again.
-const MAX_TAILS: usize = 100_000;
+/// Partitions about which something is remembered; beyond it all are looked up again.
+const MAX_PARTITIONS: usize = 100_000;
 
 /// Where a query keeps what is its own.
 fn query_directory(path: &Path, query: &QueryId) -> PathBuf {
@@ -98,7 +99,7 @@ impl Sink for FileSink {
     async fn open(&mut self, context: SinkContext) -> Result<()> {
         check_mode(context.mode)?;
         check_schema(&context.schema)?;
-        encode::check(&self.options.format, &context.schema)?;
+        types::check(&self.options.format, &context.schema)?;
         let (options, disk) = (self.options.clone(), self.disk.clone());
         self.place = Some(blocking(move || Place::open(options, disk, &context).map(Arc::new)).await?);
         Ok(())
@@ -180,6 +181,8 @@ struct Place {
     /// The newest file of a partition, `None` inside when it is too large to grow. A partition that is not here has
     /// not been looked at in this run.
     tails: Mutex<HashMap<String, Option<Tail>>>,
+    /// Partition directories that this run has made durable.
+    durable: Mutex<HashSet<String>>,
 }
 
 /// The newest published file of a partition.
@@ -191,11 +194,14 @@ struct Tail {
 
 impl Place {
     fn open(options: FileOptions, disk: Disk, context: &SinkContext) -> Result<Self> {
-        let partitioner = Partitioner::try_new(&context.schema, &options.partition_by)?;
+        let stored = types::stored(options.format.format, &context.schema);
+        let partitioner = Partitioner::try_new(&context.schema, &stored, &options.partition_by)?;
         let own = query_directory(&options.path, &context.query);
         let (staging, log) = (own.join(STAGING), own.join(LOG));
-        disk.make_directories(&staging)?;
-        disk.make_directories(&log)?;
+        disk.make_directories(&options.path)?;
+        disk.settle_root(&options.path)?;
+        disk.make_durable_directories(&options.path, &staging)?;
+        disk.make_durable_directories(&options.path, &log)?;
         let hash = xxhash_rust::xxh3::xxh3_64(context.query.0.as_bytes());
         let place = Self {
             root: options.path.clone(),
@@ -206,10 +212,11 @@ impl Place {
             log: PublishLog::new(log, context.query.clone(), context.epoch.to_string(), disk.clone()),
             disk,
             tails: Mutex::default(),
+            durable: Mutex::default(),
             options,
         };
         place.log.check()?;
-        place.log.clean()?;
+        place.log.settle()?;
         if let Some(last) = place.log.last()? {
             place.clean_staging(last)?;
         }
@@ -259,7 +266,7 @@ impl Place {
 
     fn remember(&self, directory: &str, tail: Option<Tail>) {
         let mut tails = self.tails.lock();
-        if tails.len() >= MAX_TAILS {
+        if tails.len() >= MAX_PARTITIONS {
             tails.clear();
         }
         tails.insert(directory.to_string(), tail);
@@ -287,9 +294,8 @@ impl Place {
     }
 
     fn publish_file(&self, batch: BatchId, last: Option<BatchId>, file: &StagedFile) -> Result<()> {
-        let directory = self.root.join(&file.directory);
+        let directory = self.make_partition(&file.directory)?;
         let (from, to) = (self.staging.join(&file.staged), directory.join(&file.name));
-        self.disk.make_directories(&directory)?;
         if disk::size(&from)?.is_some() {
             self.check_target(batch, last, file, &to)?;
             if self.disk.rename(&from, &to)? {
@@ -297,7 +303,7 @@ impl Place {
             }
         }
         // Renamed before the crash, or by the other of two processes that publish the batch.
-        if disk::size(&to)? == Some(file.bytes) {
+        if disk::size(&to)? == Some(file.bytes) || self.log.last()? >= Some(batch) {
             return Ok(());
         }
         Err(Error::data(format!(
@@ -305,6 +311,19 @@ impl Place {
             from.display(),
             to.display()
         )))
+    }
+
+    fn make_partition(&self, directory: &str) -> Result<PathBuf> {
+        let path = self.root.join(directory);
+        if !self.durable.lock().contains(directory) {
+            self.disk.make_durable_directories(&self.root, &path)?;
+            let mut durable = self.durable.lock();
+            if durable.len() >= MAX_PARTITIONS {
+                durable.clear();
+            }
+            durable.insert(directory.to_string());
+        }
+        Ok(path)
     }
 
     /// A file is replaced only by one that was made from it.

@@ -9,11 +9,14 @@ use arrow::array::{Array, AsArray, RecordBatch, UInt32Array};
 use arrow::compute::{CastOptions, cast_with_options, take_record_batch};
 use arrow::datatypes::{DataType, Schema, SchemaRef};
 use arrow::row::{RowConverter, SortField};
+use arrow::util::display::FormatOptions;
 use std::collections::HashMap;
 use std::fmt::Write;
 use std::sync::Arc;
 
 const NULL: &str = "__HIVE_DEFAULT_PARTITION__";
+/// A value that cannot be said is an error, never NULL.
+const STRICT: CastOptions<'static> = CastOptions { safe: false, format_options: FormatOptions::new() };
 /// File systems take no longer names.
 const MAX_NAME: usize = 255;
 
@@ -29,11 +32,11 @@ pub(super) struct Partitioner {
 }
 
 impl Partitioner {
-    /// Finds the partition columns.
+    /// Finds the partition columns in the schema of the rows; `stored` has the types that the files have.
     ///
     /// # Errors
     /// `Invalid` for a column that is not there, or when none is left for the files.
-    pub(super) fn try_new(schema: &Schema, partition_by: &[String]) -> Result<Self> {
+    pub(super) fn try_new(schema: &Schema, stored: &Schema, partition_by: &[String]) -> Result<Self> {
         let names = || schema.fields().iter().map(|f| f.name().as_str());
         let mut columns = vec![];
         for name in partition_by {
@@ -49,7 +52,7 @@ impl Partitioner {
         if kept.is_empty() {
             return Err(Error::invalid("partition_by names all columns; leave one for the files"));
         }
-        let file_schema = Arc::new(Schema::new(schema.project(&kept)?.fields));
+        let file_schema = Arc::new(stored.project(&kept)?);
         let fields = columns.iter().map(|c| SortField::new(schema.field(c.0).data_type().clone()));
         let converter = (!columns.is_empty()).then(|| RowConverter::new(fields.collect())).transpose()?;
         Ok(Self { columns, converter, kept, file_schema })
@@ -95,8 +98,14 @@ impl Partitioner {
     }
 
     fn file_rows(&self, rows: &RecordBatch) -> Result<RecordBatch> {
-        let columns = self.kept.iter().map(|&i| Arc::clone(rows.column(i))).collect();
-        Ok(RecordBatch::try_new(Arc::clone(&self.file_schema), columns)?)
+        let columns = self.kept.iter().zip(self.file_schema.fields()).map(|(&i, field)| {
+            let column = rows.column(i);
+            if column.data_type() == field.data_type() {
+                return Ok(Arc::clone(column));
+            }
+            Ok(cast_with_options(column, field.data_type(), &STRICT)?)
+        });
+        Ok(RecordBatch::try_new(Arc::clone(&self.file_schema), columns.collect::<Result<_>>()?)?)
     }
 
     fn directory(&self, values: &[Arc<dyn Array>], row: usize) -> Result<String> {
@@ -139,8 +148,7 @@ fn check_column(schema: &Schema, index: usize) -> Result<()> {
 }
 
 fn text(value: &dyn Array, row: usize) -> Result<Option<String>> {
-    let strict = CastOptions { safe: false, ..CastOptions::default() };
-    let text = cast_with_options(&value.slice(row, 1), &DataType::Utf8, &strict)?;
+    let text = cast_with_options(&value.slice(row, 1), &DataType::Utf8, &STRICT)?;
     Ok(text.is_valid(0).then(|| text.as_string::<i32>().value(0).to_string()))
 }
 
@@ -186,7 +194,10 @@ mod tests {
             ("id", Arc::new(Int64Array::from_iter_values(0..10)) as _),
             ("a b", Arc::new(StringArray::from(values)) as _),
         ]);
-        let split = Partitioner::try_new(&rows.schema(), &["a b".into()]).unwrap().split(&rows).unwrap();
+        let split = Partitioner::try_new(&rows.schema(), &rows.schema(), &["a b".into()])
+            .unwrap()
+            .split(&rows)
+            .unwrap();
         let names: Vec<_> = split.iter().map(|s| s.0.as_str()).collect();
         assert_eq!(
             names,
@@ -213,7 +224,8 @@ mod tests {
             ("id", Arc::new(Int64Array::from_iter_values(0..4)) as _),
             ("k", Arc::new(Int64Array::from(vec![7, 7, 8, 7])) as _),
         ]);
-        let partitioner = Partitioner::try_new(&rows.schema(), &["k".into(), "d".into()]).unwrap();
+        let partitioner =
+            Partitioner::try_new(&rows.schema(), &rows.schema(), &["k".into(), "d".into()]).unwrap();
         let split = partitioner.split(&rows).unwrap();
         let seen: Vec<_> = split
             .iter()
@@ -243,7 +255,10 @@ mod tests {
         ]);
         let refused = |by: &[&str]| {
             let by: Vec<_> = by.iter().map(|s| s.to_string()).collect();
-            Partitioner::try_new(&rows.schema(), &by).and_then(|p| p.split(&rows)).unwrap_err().to_string()
+            Partitioner::try_new(&rows.schema(), &rows.schema(), &by)
+                .and_then(|p| p.split(&rows))
+                .unwrap_err()
+                .to_string()
         };
         assert!(refused(&["_p"]).contains("`_p`"));
         assert!(refused(&["i"]).contains("did you mean `id`?"));

@@ -177,11 +177,15 @@ impl Stage {
     }
 
     fn close(&mut self, directory: &str) -> Result<()> {
-        let Some(OpenFile { encoder, mut file, .. }) = self.open.remove(directory) else { return Ok(()) };
-        let written = encoder.finish().map_err(|e| self.place.staged_error(&file.staged, e))?;
-        written.sync()?;
-        file.bytes = written.written();
+        let Some(OpenFile { mut encoder, file, .. }) = self.open.remove(directory) else { return Ok(()) };
+        let staged = file.staged.clone();
         self.done.push(file);
+        encoder.finish().map_err(|e| self.place.staged_error(&staged, e))?;
+        let (written, _) = encoder.inner();
+        written.sync()?;
+        if let Some(file) = self.done.last_mut() {
+            file.bytes = written.written();
+        }
         Ok(())
     }
 
@@ -218,9 +222,21 @@ impl Stage {
         if !self.done.is_empty() {
             self.place.disk.sync_directory(&self.place.staging)?;
         }
-        let payload = serde_json::to_value(StagedFiles { files: self.done });
+        let payload = serde_json::to_value(StagedFiles { files: std::mem::take(&mut self.done) });
         let payload = payload.map_err(|e| Error::internal(e.to_string()))?;
         Ok(SinkReceipt { payload, rows: self.rows })
+    }
+}
+
+/// What is given up is removed at once where that is possible, as it may be what filled the disk.
+impl Drop for Stage {
+    fn drop(&mut self) {
+        let open = self.open.values().map(|open| &open.file);
+        for file in open.chain(&self.done) {
+            if let Err(error) = self.place.disk.remove(&self.place.staging.join(&file.staged)) {
+                tracing::debug!(%error, "staged file is left for the next batch to remove");
+            }
+        }
     }
 }
 
