@@ -14,7 +14,7 @@ use rand::{Rng, SeedableRng};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 
-const BATCHES: u64 = 5;
+const BATCHES: u64 = 4;
 /// More steps than any run takes.
 const NEVER: usize = usize::MAX;
 
@@ -120,7 +120,7 @@ impl Runtime {
 
     fn context(&self, epoch: u64) -> SinkContext {
         let query = QueryId("crash/test".into());
-        SinkContext { query, epoch: Epoch(epoch), schema: schema(), mode: OutputMode::Append, key: vec![] }
+        SinkContext { query, epoch: Epoch(epoch), schema: schema(), mode: OutputMode::Append, key: None }
     }
 
     fn decided(&self) -> Vec<i64> {

@@ -48,9 +48,10 @@ struct Slot {
 }
 
 impl Chunks {
-    /// An empty table; rows with equal `key` columns replace each other unless there are none.
-    pub(super) fn try_new(schema: SchemaRef, key: &[usize]) -> Result<Self> {
-        let index = if key.is_empty() { None } else { Some(Index::try_new(&schema, key)?) };
+    /// An empty table; rows with equal `key` columns replace each other. Under the key of no columns all rows are
+    /// equal, so that there is one at most.
+    pub(super) fn try_new(schema: SchemaRef, key: Option<&[usize]>) -> Result<Self> {
+        let index = key.map(|key| Index::try_new(&schema, key)).transpose()?;
         Ok(Self { schema, next: 0, chunks: BTreeMap::new(), index })
     }
 
@@ -217,6 +218,10 @@ impl Index {
     }
 
     fn keys(&self, rows: &RecordBatch) -> Result<Vec<Box<[u8]>>> {
+        if self.key.is_empty() {
+            // A converter of no columns would not know how many rows there are.
+            return Ok(vec![Box::default(); rows.num_rows()]);
+        }
         let columns: Vec<_> = self.key.iter().map(|&column| rows.column(column).clone()).collect();
         let keys = self.converter.convert_columns(&columns)?;
         Ok(keys.iter().map(|key| Box::from(key.data())).collect())

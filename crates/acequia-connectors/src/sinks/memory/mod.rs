@@ -82,8 +82,7 @@ impl MemoryTable {
             .as_ref()
             .is_some_and(|c| c.schema == context.schema && c.mode == context.mode && c.key == context.key);
         if !same {
-            let key =
-                context.key.as_deref().filter(|_| context.mode == OutputMode::Update).unwrap_or_default();
+            let key = context.key.as_deref().filter(|_| context.mode == OutputMode::Update);
             *content = Some(Content {
                 schema: Arc::clone(&context.schema),
                 mode: context.mode,
@@ -97,8 +96,7 @@ impl MemoryTable {
     fn apply(&self, mode: OutputMode, parts: &[SinkBatch]) -> Result<()> {
         let mut content = self.content.lock();
         let content = content.as_mut().ok_or_else(|| Error::internal("memory table was never opened"))?;
-        let one_row = mode == OutputMode::Update && content.key.as_ref().is_some_and(Vec::is_empty);
-        if mode == OutputMode::Complete || (one_row && !parts.is_empty()) {
+        if mode == OutputMode::Complete {
             content.chunks.clear();
         }
         for deletes in parts.iter().filter_map(|p| p.deletes.as_ref()) {

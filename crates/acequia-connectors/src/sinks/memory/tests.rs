@@ -28,7 +28,7 @@ fn content(table: &MemoryTable) -> Vec<(Option<i64>, String)> {
     out
 }
 
-async fn open(table: &Arc<MemoryTable>, mode: OutputMode, key: &[usize]) -> MemorySink {
+async fn open(table: &Arc<MemoryTable>, mode: OutputMode, key: Option<&[usize]>) -> MemorySink {
     let mut sink = MemorySink::new(&SinkEnvironment {
         console: Arc::new(super::super::console::Captured::default()),
         memory: Arc::clone(table),
@@ -40,7 +40,7 @@ async fn open(table: &Arc<MemoryTable>, mode: OutputMode, key: &[usize]) -> Memo
         epoch: Epoch(1),
         schema: schema(),
         mode,
-        key: (!key.is_empty()).then(|| key.to_vec()),
+        key: key.map(<[usize]>::to_vec),
     };
     sink.open(context).await.unwrap();
     sink
@@ -64,9 +64,9 @@ fn owned(pairs: &[(Option<i64>, &str)]) -> Vec<(Option<i64>, String)> {
 #[tokio::test]
 async fn append_adds_and_a_restart_goes_on() {
     let table = MemoryTable::new();
-    let sink = open(&table, OutputMode::Append, &[]).await;
+    let sink = open(&table, OutputMode::Append, None).await;
     run(&sink, 0, rows(&[(Some(1), "a"), (None, "b")])).await;
-    let sink = open(&table, OutputMode::Append, &[]).await;
+    let sink = open(&table, OutputMode::Append, None).await;
     run(&sink, 1, rows(&[(Some(1), "a")])).await;
     assert_eq!(content(&table), owned(&[(Some(1), "a"), (None, "b"), (Some(1), "a")]));
 }
@@ -74,7 +74,7 @@ async fn append_adds_and_a_restart_goes_on() {
 #[tokio::test]
 async fn complete_replaces_all_also_by_nothing() {
     let table = MemoryTable::new();
-    let sink = open(&table, OutputMode::Complete, &[0]).await;
+    let sink = open(&table, OutputMode::Complete, Some(&[0])).await;
     run(&sink, 0, rows(&[(Some(1), "a"), (Some(1), "same key, still a row")])).await;
     assert_eq!(table.num_rows(), 2);
     run(&sink, 1, rows(&[(Some(2), "b")])).await;
@@ -86,7 +86,7 @@ async fn complete_replaces_all_also_by_nothing() {
 #[tokio::test]
 async fn update_replaces_by_key_and_null_is_a_key() {
     let table = MemoryTable::new();
-    let sink = open(&table, OutputMode::Update, &[0]).await;
+    let sink = open(&table, OutputMode::Update, Some(&[0])).await;
     run(&sink, 0, rows(&[(Some(1), "a"), (None, "n"), (Some(2), "b")])).await;
     let deletes = Some(rows(&[(Some(2), "b"), (Some(9), "never seen")]));
     run(&sink, 1, SinkBatch { rows: rows(&[(None, "m")]), deletes }).await;
@@ -98,17 +98,30 @@ async fn update_replaces_by_key_and_null_is_a_key() {
 #[tokio::test]
 async fn update_without_a_key_adds() {
     let table = MemoryTable::new();
-    let sink = open(&table, OutputMode::Update, &[]).await;
+    let sink = open(&table, OutputMode::Update, None).await;
     run(&sink, 0, rows(&[(Some(1), "a"), (Some(1), "a")])).await;
     assert_eq!(table.num_rows(), 2);
 }
 
 #[tokio::test]
+async fn update_under_the_empty_key_keeps_one_row() {
+    let table = MemoryTable::new();
+    let sink = open(&table, OutputMode::Update, Some(&[])).await;
+    run(&sink, 0, rows(&[(Some(1), "a")])).await;
+    run(&sink, 1, rows(&[(Some(2), "b")])).await;
+    assert_eq!(content(&table), owned(&[(Some(2), "b")]));
+    run(&sink, 2, rows(&[])).await;
+    assert_eq!(table.num_rows(), 1);
+    run(&sink, 3, SinkBatch { rows: rows(&[]), deletes: Some(rows(&[(Some(2), "b")])) }).await;
+    assert_eq!(table.num_rows(), 0);
+}
+
+#[tokio::test]
 async fn another_mode_starts_empty() {
     let table = MemoryTable::new();
-    let sink = open(&table, OutputMode::Append, &[]).await;
+    let sink = open(&table, OutputMode::Append, None).await;
     run(&sink, 0, rows(&[(Some(1), "a")])).await;
-    open(&table, OutputMode::Update, &[0]).await;
+    open(&table, OutputMode::Update, Some(&[0])).await;
     assert_eq!(table.num_rows(), 0);
 }
 
@@ -121,7 +134,7 @@ async fn listeners_hear_each_published_batch_once_with_the_table_up_to_date() {
         let rows: usize = published.parts.iter().map(|p| p.rows.num_rows()).sum();
         log.lock().push((published.batch.0, rows, seen.num_rows()));
     });
-    let sink = open(&table, OutputMode::Append, &[]).await;
+    let sink = open(&table, OutputMode::Append, None).await;
     let lost = stage(&sink, 0, rows(&[(Some(7), "lost attempt")]).into()).await;
     let kept = stage(&sink, 0, rows(&[(Some(1), "a"), (Some(2), "b")]).into()).await;
     sink.publish(BatchId(0), std::slice::from_ref(&kept)).await.unwrap();
@@ -138,7 +151,7 @@ async fn update_equals_a_map() {
         let mut random = SmallRng::seed_from_u64(seed);
         let mut twin: BTreeMap<Option<i64>, String> = BTreeMap::new();
         let table = MemoryTable::new();
-        let sink = open(&table, OutputMode::Update, &[0]).await;
+        let sink = open(&table, OutputMode::Update, Some(&[0])).await;
         let keys = if seed % 2 == 0 { 8 } else { 400 };
         for batch in 0..150 {
             let (mut upserts, mut deletes) = (vec![], vec![]);
@@ -176,7 +189,7 @@ async fn update_equals_a_map() {
 #[tokio::test]
 async fn many_small_appends_make_few_chunks() {
     let table = MemoryTable::new();
-    let sink = open(&table, OutputMode::Append, &[]).await;
+    let sink = open(&table, OutputMode::Append, None).await;
     for batch in 0..1000 {
         run(&sink, batch, rows(&[(Some(batch as i64), "x")])).await;
     }
