@@ -7,10 +7,20 @@
 //! [`WEIGHT`], an Int64 that is never NULL and never 0: `+n` inserts the row n times, `-n` takes it back n times.
 //! On an *insert-only* edge there is no such column and every row counts `+1`.
 
+mod aggregate;
+mod error;
+mod group_states;
+mod key_table;
+#[cfg(test)]
+mod twin;
+
+pub use aggregate::{AggregateOperator, AggregateSpec, Emit, TimeBound, TimeKey, raw_input};
+
 use acequia_core::state::Stateful;
 use acequia_core::{BatchId, Result, Timestamp, Watermark};
-use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
+use arrow::array::{Int64Array, RecordBatch};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use std::sync::Arc;
 
 /// The name of the weight column of retracting edges, always the last one.
 pub const WEIGHT: &str = "__weight";
@@ -54,4 +64,18 @@ pub trait Operator: Stateful + Send {
 
     /// Whether a batch without data at this watermark would emit or evict anything.
     fn wakes_at(&self, watermark: Watermark) -> bool;
+}
+
+/// The columns of a retracting edge over rows with these columns.
+fn with_weight(schema: &SchemaRef) -> SchemaRef {
+    let mut fields = schema.fields().to_vec();
+    fields.push(Arc::new(Field::new(WEIGHT, DataType::Int64, false)));
+    Arc::new(Schema::new_with_metadata(fields, schema.metadata().clone()))
+}
+
+/// The rows, each with this weight.
+fn append_weight(batch: &RecordBatch, schema: &SchemaRef, weight: i64) -> Result<RecordBatch> {
+    let mut columns = batch.columns().to_vec();
+    columns.push(Arc::new(Int64Array::from_value(weight, batch.num_rows())));
+    Ok(RecordBatch::try_new(Arc::clone(schema), columns)?)
 }

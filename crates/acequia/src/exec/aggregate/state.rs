@@ -1,0 +1,182 @@
+//! The saved state of an aggregate: the table `groups`.
+
+use super::emit::{GATHER_ROWS, coalesce};
+use super::pane::{Pane, PaneRows};
+use super::time::{TimeLayout, from_int64};
+use super::{AggregateOperator, AggregateSpec, PaneKey, TimedRows, recount};
+use crate::exec::group_states::{Arguments, StatePlan};
+use acequia_core::state::{Stateful, TableDef, TableDelta, TableKind};
+use acequia_core::{Error, Result};
+use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch, RecordBatchOptions};
+use arrow::datatypes::{DataType, Field, FieldRef, Int64Type, Schema};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+const TABLE: &str = "groups";
+
+/// The definition of the table.
+pub(super) fn table(spec: &AggregateSpec, plan: &StatePlan, time: Option<&TimeLayout>) -> TableDef {
+    let mut fields: Vec<FieldRef> = Vec::new();
+    if time.is_some() {
+        fields.push(Arc::new(Field::new("__time", DataType::Int64, true)));
+    }
+    let groups = spec.output_schema.fields().iter().take(spec.group_by.num_group_exprs()).enumerate();
+    fields.extend(groups.filter(|(c, _)| time.is_none_or(|t| !t.is_derived(*c))).map(|(_, f)| Arc::clone(f)));
+    let key_columns = fields.len();
+    let state = plan.fields().iter().map(|field| Arc::new(field.as_ref().clone().with_nullable(true)));
+    fields.extend(state);
+    TableDef {
+        operator: spec.operator,
+        name: TABLE.to_string(),
+        kind: TableKind::Keyed { key_columns },
+        schema: Arc::new(Schema::new(fields)),
+        time_column: time.map(|_| 0),
+    }
+}
+
+impl AggregateOperator {
+    /// The saved rows of these groups.
+    fn state_rows_of(&self, key: PaneKey, pane: &Pane, ids: &[u32]) -> Result<RecordBatch> {
+        let mut columns: Vec<ArrayRef> = Vec::new();
+        if let Some(time) = &self.time {
+            let exact = !time.is_window() && key.is_some();
+            let time_of = |id: &u32| if exact { Some(pane.times[*id as usize]) } else { key };
+            columns.push(Arc::new(ids.iter().map(time_of).collect::<Int64Array>()));
+        }
+        let keys = pane.keys.gather(ids)?;
+        let saved = self.key_columns.iter().zip(keys).filter(|(c, _)| self.is_saved(**c));
+        columns.extend(saved.map(|(_, column)| column));
+        columns.extend(pane.states.states(ids)?);
+        let options = RecordBatchOptions::new().with_row_count(Some(ids.len()));
+        Ok(RecordBatch::try_new_with_options(Arc::clone(&self.table.schema), columns, &options)?)
+    }
+
+    fn is_saved(&self, column: usize) -> bool {
+        self.time.as_ref().is_none_or(|time| !time.is_derived(column))
+    }
+
+    fn check_restored(&self, table: &str, rows: &RecordBatch) -> Result<()> {
+        self.check_table(table).map_err(|error| Error::data(error.message()))?;
+        let types =
+            |schema: &Schema| schema.fields().iter().map(|f| f.data_type().clone()).collect::<Vec<_>>();
+        if types(&rows.schema()) != types(&self.table.schema) {
+            return Err(Error::data(format!(
+                "saved rows are not of this aggregate: table=`{table}` columns={:?} expected={:?}",
+                types(&rows.schema()),
+                types(&self.table.schema)
+            )));
+        }
+        Ok(())
+    }
+
+    fn check_table(&self, table: &str) -> Result<()> {
+        if table != TABLE {
+            return Err(Error::invalid(format!(
+                "an aggregate has no such table: `{table}`; it has `{TABLE}`"
+            )));
+        }
+        Ok(())
+    }
+
+    /// The rows as they were pushed: the held key columns, and the states in the place of arguments.
+    fn saved_rows(&self, rows: &RecordBatch) -> Result<TimedRows> {
+        let mut columns = rows.columns().iter().cloned();
+        let times = match &self.time {
+            Some(_) => columns.next().and_then(|c| c.as_primitive_opt::<Int64Type>().cloned()),
+            None => Some(Int64Array::new_null(rows.num_rows())),
+        };
+        let times = times.ok_or_else(|| Error::data("the time of saved rows is missing"))?;
+        let mut keys = Vec::with_capacity(self.key_columns.len());
+        for column in &self.key_columns {
+            if self.is_saved(*column) {
+                keys.extend(columns.next());
+            } else {
+                // Only a plain time column is held but not saved.
+                let data_type = self.spec.output_schema.field(*column).data_type();
+                keys.push(from_int64(&times, data_type)?);
+            }
+        }
+        let states = Arguments { values: vec![columns.collect()], filters: Vec::new() };
+        Ok(TimedRows { times, keys, arguments: states })
+    }
+
+    fn restore_pane(&mut self, key: PaneKey, rows: &PaneRows) -> Result<()> {
+        let pane = self.panes.entry(key).or_insert_with(|| Pane::new(&self.keys, &self.plan));
+        pane.restore(rows, &rows.arguments.values[0])?;
+        (self.rows, self.bytes) = recount(pane, self.rows, self.bytes);
+        Ok(())
+    }
+
+    /// Whether a group has a time below the bound that is still there.
+    pub(super) fn any_below(&self, bound: i64) -> bool {
+        let Some(time) = &self.time else { return false };
+        let from = self.evicted_below.unwrap_or(i64::MIN);
+        let below = |(key, pane): (&PaneKey, &Pane)| match key {
+            Some(number) if time.last_of(*number) < bound => pane.live() > 0,
+            Some(_) => !time.is_window() && pane.times.iter().any(|time| (from..bound).contains(time)),
+            None => false,
+        };
+        self.panes.range(Some(i64::MIN)..=Some(time.pane(bound))).any(below)
+    }
+}
+
+impl Stateful for AggregateOperator {
+    fn tables(&self) -> Vec<TableDef> {
+        vec![self.table.clone()]
+    }
+
+    fn take_deltas(&mut self) -> Result<Vec<TableDelta>> {
+        let dirty: BTreeSet<PaneKey> = std::mem::take(&mut self.dirty);
+        let mut upserts = Vec::new();
+        for key in dirty {
+            let Some(pane) = self.panes.get_mut(&key) else { continue };
+            let ids = pane.take_dirty();
+            if let Some(pane) = self.panes.get(&key).filter(|_| !ids.is_empty()) {
+                upserts.push(self.state_rows_of(key, pane, &ids)?);
+            }
+        }
+        let evict_below = self.unsaved_eviction.take();
+        let delta = TableDelta {
+            table: self.table.clone(),
+            upserts: coalesce(upserts)?,
+            deletes: Vec::new(),
+            evict_below,
+        };
+        Ok(if delta.is_empty() { Vec::new() } else { vec![delta] })
+    }
+
+    fn restore(&mut self, table: &str, rows: RecordBatch) -> Result<()> {
+        self.check_restored(table, &rows)?;
+        if rows.num_rows() == 0 {
+            return Ok(());
+        }
+        self.started = true;
+        let saved = self.saved_rows(&rows)?;
+        let panes = match &self.time {
+            Some(time) => saved.into_panes(time)?,
+            None => vec![(None, saved.into_rows(false))],
+        };
+        panes.iter().try_for_each(|(key, rows)| self.restore_pane(*key, rows))
+    }
+
+    fn snapshot(&self, table: &str) -> Result<Vec<RecordBatch>> {
+        self.check_table(table)?;
+        let mut batches = Vec::new();
+        for (key, pane) in &self.panes {
+            let here = |id: &u32| pane.times.get(*id as usize).is_none_or(|t| Some(*t) >= self.evicted_below);
+            let ids: Vec<u32> = (0..pane.keys.len() as u32).filter(here).collect();
+            for part in ids.chunks(GATHER_ROWS) {
+                batches.push(self.state_rows_of(*key, pane, part)?);
+            }
+        }
+        coalesce(batches)
+    }
+
+    fn state_rows(&self) -> usize {
+        self.rows
+    }
+
+    fn state_bytes(&self) -> usize {
+        self.bytes
+    }
+}
