@@ -2,6 +2,7 @@
 
 use super::invalid;
 use super::lineage::event_time_columns;
+use super::not_unique::columns_without_keys;
 use super::session::SessionFunction;
 use super::time_column::TimeRole;
 use super::window::{HopFunction, TumbleFunction};
@@ -89,7 +90,7 @@ pub(crate) fn drop_nulls(input: LogicalPlan, value: &Expr) -> Result<LogicalPlan
 
 /// One row per window of `call`, a list, which becomes the last column.
 pub(crate) fn unnest_windows(input: LogicalPlan, call: Expr, name: &str) -> Result<LogicalPlan> {
-    let mut exprs = all_columns(&input);
+    let mut exprs = columns_without_keys(&input);
     exprs.push(call.alias(name));
     LogicalPlanBuilder::from(input)
         .project(exprs)?

@@ -21,6 +21,7 @@
 use super::bound::evaluate;
 use super::duplicates::DropDuplicates;
 use super::expand::called;
+use super::not_unique::NotUnique;
 use super::session::{SessionFunction, SessionScope};
 use super::time_column::{ARGUMENT, SessionOf, SessionPartition, TimeColumn, TimeRole, WindowOf};
 use super::timestamps::{END, START};
@@ -120,6 +121,9 @@ fn source_column(expr: &Expr, schema: &DFSchema) -> Option<usize> {
     match expr {
         Expr::Alias(alias) => source_column(&alias.expr, schema),
         Expr::Column(column) => schema.maybe_index_of_column(column),
+        Expr::ScalarFunction(f) if called::<NotUnique>(expr).is_some() => {
+            source_column(f.args.first()?, schema)
+        }
         _ => None,
     }
 }
@@ -228,6 +232,9 @@ fn function_time(
     input: &TimeColumns,
 ) -> Result<Option<TimeColumn>> {
     let Some(first) = function.args.first() else { return Ok(None) };
+    if called::<NotUnique>(expr).is_some() {
+        return time_of(first, schema, input);
+    }
     if let Some(role) = window_role(expr, first, schema, input)? {
         let (watermarks, role) = role;
         return Ok(Some(TimeColumn { watermarks, role, data_type: expr.get_type(schema)? }));

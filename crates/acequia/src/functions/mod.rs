@@ -22,6 +22,7 @@ pub mod duplicates;
 pub mod grid;
 pub mod interval;
 pub mod lineage;
+pub mod not_unique;
 pub mod relation;
 pub mod resolve;
 pub mod session;

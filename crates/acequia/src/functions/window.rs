@@ -105,12 +105,17 @@ impl HopFunction {
     }
 }
 
+/// More windows than this in one record batch (a gigabyte of bounds) are refused.
+const MAX_WINDOWS_PER_BATCH: usize = 1 << 26;
+
 fn list_offset(windows: usize) -> Result<i32> {
-    i32::try_from(windows).map_err(|_| {
-        refuse(Error::resource_exhausted(format!(
-            "too many windows in one record batch: {windows}; lower datafusion.execution.batch_size"
-        )))
-    })
+    match i32::try_from(windows) {
+        Ok(offset) if windows <= MAX_WINDOWS_PER_BATCH => Ok(offset),
+        _ => Err(refuse(Error::resource_exhausted(format!(
+            "too many windows in one record batch: {windows} (limit {MAX_WINDOWS_PER_BATCH}); \
+             use a longer slide, or lower datafusion.execution.batch_size"
+        )))),
+    }
 }
 
 /// A column of windows.
@@ -330,6 +335,13 @@ mod tests {
                 .collect();
             assert_eq!(windows_of(&spec, &times), expected, "{spec} {unit:?} {times:?}");
         }
+    }
+
+    #[test]
+    fn a_batch_with_more_windows_than_fit_is_refused() {
+        assert_eq!(list_offset(MAX_WINDOWS_PER_BATCH).unwrap(), 1 << 26);
+        assert!(list_offset(MAX_WINDOWS_PER_BATCH + 1).is_err());
+        assert!(list_offset(usize::MAX).is_err());
     }
 
     #[test]

@@ -86,6 +86,12 @@ async fn columns_keep_or_lose_event_time_by_the_table_of_rules() {
             "end 1 minute of last of end 10 seconds",
         ),
         (
+            "SELECT t, k, get_field(hop(t, '5 minutes', '10 minutes'), 'end') \
+             FROM (SELECT k, date_trunc('minute', ts) t FROM STREAM GROUP BY k, t)"
+                .into(),
+            "f(date_trunc(Utf8(\"minute\"), t)), -, end 10 minutes every 5 minutes of f(date_trunc(Utf8(\"minute\"), t))",
+        ),
+        (
             "SELECT k, session_window(ts, '7 seconds') FROM STREAM GROUP BY k, session_window(ts, '7 seconds')".into(),
             "-, session Some(7000000) merged",
         ),

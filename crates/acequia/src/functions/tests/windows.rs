@@ -120,6 +120,7 @@ async fn a_window_over_a_window_goes_by_its_last_instant() {
             &["00:00 | 5", "59:40 | 1"],
         ),
         ("SELECT window_time(window(ts, '10 seconds')) FROM bids WHERE v = 0", &["00:09.999999"]),
+        ("SELECT DISTINCT get_field(window(CAST(ts AS DATE), '1 hour'), 'end') = to_timestamp(3600) FROM bids WHERE v < 5", &["true"]),
         (
             "SELECT get_field(window(window_time(w), '20 seconds'), 'end') FROM (SELECT window(ts, '5 seconds') w FROM bids WHERE v = 3)",
             &["00:20"],
@@ -237,6 +238,74 @@ async fn every_key_survives_a_sliding_window_over_an_aggregate() {
         &["1 | 1 | 4", "1 | 1 | 4", "2 | 1 | 3", "2 | 1 | 3"],
     )])
     .await;
+}
+
+#[tokio::test]
+async fn a_unique_key_is_not_unique_in_sliding_windows() {
+    let context = context();
+    context
+        .sql("CREATE TABLE pk (k BIGINT PRIMARY KEY, ts TIMESTAMP) AS SELECT v, ts FROM bids")
+        .await
+        .unwrap();
+    let hop = "hop(ts, '5 seconds', '10 seconds')";
+    let table = "__hop((SELECT * FROM pk), ts, '5 seconds', '10 seconds')";
+    for (sql, expected) in [
+        (format!("SELECT count(*) FROM (SELECT k FROM pk GROUP BY k, {hop})"), "12"),
+        (format!("SELECT count(*) FROM (SELECT DISTINCT k FROM (SELECT k, {hop} w FROM pk))"), "6"),
+        (format!("SELECT count(*) FROM (SELECT DISTINCT k FROM {table})"), "6"),
+        (
+            "SELECT count(*) FROM (SELECT DISTINCT n FROM (SELECT n, hop(t, '5 seconds', '10 seconds') w \
+             FROM (SELECT count(*) n, max(ts) t FROM pk)))"
+                .into(),
+            "1",
+        ),
+        (
+            "SELECT count(*) FROM (SELECT DISTINCT k FROM (SELECT k, hop(t, '5 seconds', '10 seconds') w \
+             FROM (SELECT k, max(ts) t FROM bids GROUP BY k)))"
+                .into(),
+            "2",
+        ),
+        (format!("SELECT count(*) FROM (SELECT k, count(*) FROM {table} GROUP BY k)"), "6"),
+        (
+            format!("SELECT count(*) FROM (SELECT k, window_start FROM {table} GROUP BY k, window_start)"),
+            "12",
+        ),
+        (format!("SELECT count(*) FROM (SELECT k FROM pk UNION SELECT k FROM {table})"), "7"),
+        (
+            format!(
+                "SELECT count(*) FROM (SELECT DISTINCT k FROM (SELECT t.k FROM {table} t JOIN bids b ON t.k = b.v))"
+            ),
+            "6",
+        ),
+    ] {
+        assert_eq!(rows(&context, &sql).await, [expected], "{sql}");
+    }
+}
+
+#[tokio::test]
+async fn table_functions_read_ctes_views_and_each_other() {
+    let context = context();
+    context.sql("CREATE VIEW later AS SELECT ts + INTERVAL '1' HOUR AS t, v FROM bids").await.unwrap();
+    for (sql, expected) in [
+        (
+            "WITH c AS (SELECT * FROM bids WHERE v < 3) SELECT c.v, window_end FROM __tumble((SELECT * FROM c), ts, '10 seconds')",
+            vec!["0 | 00:10", "1 | 00:10", "2 | 00:10"],
+        ),
+        (
+            "SELECT v FROM __tumble((SELECT * FROM later), t, '10 seconds') WHERE window_start = to_timestamp(3610)",
+            vec!["3", "4"],
+        ),
+        (
+            "SELECT b.v, n.c FROM bids b, LATERAL (SELECT count(*) c FROM __hop((SELECT * FROM later), t, '5 seconds', '10 seconds')) n WHERE b.v = 0",
+            vec!["0 | 12"],
+        ),
+        (
+            "SELECT v FROM __tumble((SELECT v, window_time t FROM __hop((SELECT * FROM bids), ts, '5 seconds', '10 seconds')), t, '1 hour') WHERE v = 5 ORDER BY window_start",
+            vec!["5", "5"],
+        ),
+    ] {
+        assert_eq!(rows(&context, sql).await, expected, "{sql}");
+    }
 }
 
 #[tokio::test]
