@@ -18,8 +18,8 @@ use futures::stream::BoxStream;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{
-    CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, PutMode,
-    PutMultipartOptions, PutOptions, PutPayload, PutResult, Result, UploadPart,
+    CopyOptions, Error, GetOptions, GetResult, GetResultPayload, ListResult, MultipartUpload, ObjectMeta,
+    ObjectStore, PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result, UploadPart,
 };
 use parking_lot::Mutex;
 use std::collections::HashSet;
@@ -92,6 +92,26 @@ impl DurableLocalStore {
         }
     }
 
+    fn head(&self, location: &Path) -> Result<GetResult> {
+        let path = self.files.path_to_filesystem(location)?;
+        let file = File::open(&path).map_err(|e| io_error(&path, e))?;
+        let found = file.metadata().map_err(|e| io_error(&path, e))?;
+        if found.is_dir() {
+            return Err(io_error(&path, io::ErrorKind::NotFound.into()));
+        }
+        let last_modified = found.modified().map_err(|e| io_error(&path, e))?.into();
+        let meta = ObjectMeta {
+            location: location.clone(),
+            last_modified,
+            size: found.len(),
+            e_tag: None,
+            version: None,
+        };
+        let range = 0..meta.size;
+        let attributes = object_store::Attributes::default();
+        Ok(GetResult { payload: GetResultPayload::File(file, path), meta, range, attributes })
+    }
+
     fn refuse(&self, operation: &str) -> Error {
         Error::NotImplemented { operation: operation.to_string(), implementer: self.to_string() }
     }
@@ -133,12 +153,13 @@ impl ObjectStore for DurableLocalStore {
     }
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
-        // Probing for names that are not there is part of every commit: answer without leaving the thread.
-        let path = self.files.path_to_filesystem(location)?;
-        if let Err(e) = fs::metadata(&path)
-            && e.kind() == io::ErrorKind::NotFound
-        {
-            return Err(io_error(&path, e));
+        // Asking whether a name is there is part of every commit: answer without leaving the thread.
+        let conditional = options.if_match.is_some()
+            || options.if_none_match.is_some()
+            || options.if_modified_since.is_some()
+            || options.if_unmodified_since.is_some();
+        if options.head && !conditional {
+            return self.head(location);
         }
         self.files.get_opts(location, options).await
     }
@@ -216,7 +237,7 @@ impl Disk {
         drop(staged);
         let taken = matches!(&published, Err(e) if e.kind() == io::ErrorKind::AlreadyExists);
         if !taken {
-            published.map_err(failed)?;
+            published.map_err(|e| failed(staged_is_gone(e)))?;
         }
         self.sync_parent(target).map_err(failed)?;
         if taken { Err(already_exists(target)) } else { Ok(()) }
@@ -358,6 +379,14 @@ fn remove_temporaries(dir: &FilePath) -> io::Result<()> {
 fn is_temporary(name: &str) -> bool {
     let Some((_, digits)) = name.rsplit_once('#') else { return false };
     !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit())
+}
+
+/// A file that was just written can only be missing because somebody cleaned up.
+fn staged_is_gone(error: io::Error) -> io::Error {
+    match error.kind() {
+        io::ErrorKind::NotFound => io::Error::other("another process has opened this directory meanwhile"),
+        _ => error,
+    }
 }
 
 fn already_exists(path: &FilePath) -> Error {

@@ -404,7 +404,7 @@ impl StateReader {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::twin::{Twin, deltas, rows_of, tables};
+    use crate::twin::{Twin, deltas, deltas_of, rows_of, tables};
     use object_store::memory::InMemory;
     use rand::rngs::SmallRng;
     use rand::{Rng, SeedableRng};
@@ -433,12 +433,13 @@ mod tests {
     async fn restored_state_is_what_all_deltas_leave_one_by_one() {
         for seed in 0..12 {
             let mut random = SmallRng::seed_from_u64(seed);
-            let inline = [0, 4_000, INLINE_BYTES][seed as usize % 3];
+            let inline = [0, 60_000, INLINE_BYTES][seed as usize % 3];
             let memory: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
             let mut store = StateStore::new(place(&memory, 1)).with_inline_bytes(inline);
             let mut twin = Twin::default();
             for n in 0..60 {
-                let deltas = deltas(&mut random);
+                // A large first batch, so that there is something below the merges that follow.
+                let deltas = if n == 0 { deltas_of(&mut random, &[500]) } else { deltas(&mut random) };
                 twin.apply(&deltas);
                 let manifest =
                     store.seal(BatchId(n), deltas.into_iter().map(|d| d.delta).collect()).await.unwrap();

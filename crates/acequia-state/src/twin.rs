@@ -29,6 +29,7 @@ pub(crate) struct RandomDelta {
 /// The columns of each table by letter; a capital letter is a key column, `t` is the time column, `w` the weight.
 const TABLES: &[(&str, &str)] = &[
     ("keyed", "SFltr"),
+    ("few_keys", "St"),
     ("keyed_by_time", "TS"),
     ("one_row", "fs"),
     ("only_keys", "SRT"),
@@ -139,13 +140,20 @@ fn random_rows(random: &mut SmallRng, columns: &str, n: usize) -> Vec<Row> {
 
 /// Changes of one batch in some of the tables.
 pub(crate) fn deltas(random: &mut SmallRng) -> Vec<RandomDelta> {
-    let all = TABLES.iter().enumerate();
-    let some: Vec<_> = all.filter(|_| random.random_bool(0.6)).collect();
-    some.into_iter().map(|(i, (name, columns))| delta(random, table(i, name, columns), columns)).collect()
+    deltas_of(random, &[0, 1, 3, 12])
 }
 
-fn delta(random: &mut SmallRng, table: TableDef, columns: &str) -> RandomDelta {
-    let n = [0, 1, 3, 12][random.random_range(0..4)];
+/// The same with as many rows in a table as one of `rows` says.
+pub(crate) fn deltas_of(random: &mut SmallRng, rows: &[usize]) -> Vec<RandomDelta> {
+    let all = TABLES.iter().enumerate();
+    let some: Vec<_> = all.filter(|_| random.random_bool(0.6)).collect();
+    some.into_iter()
+        .map(|(i, (name, columns))| delta(random, rows, table(i, name, columns), columns))
+        .collect()
+}
+
+fn delta(random: &mut SmallRng, rows: &[usize], table: TableDef, columns: &str) -> RandomDelta {
+    let n = rows[random.random_range(0..rows.len())];
     let (mut upserts, mut deletes) = (random_rows(random, columns, n), vec![]);
     if let TableKind::Keyed { key_columns } = table.kind {
         let unique: BTreeMap<Row, Row> =
@@ -156,7 +164,7 @@ fn delta(random: &mut SmallRng, table: TableDef, columns: &str) -> RandomDelta {
         }
     }
     let evicts = table.time_column.is_some() && random.random_bool(0.3);
-    let evict_below = evicts.then(|| random.random_range(0..12));
+    let evict_below = evicts.then(|| random.random_range(0..6));
     let cut = random.random_range(0..=upserts.len());
     let batches = [&upserts[..cut], &upserts[cut..]].map(|rows| rows_to_batch(columns, rows));
     let gone = rows_to_batch(&columns[..keys(columns)], &deletes);

@@ -1,6 +1,7 @@
 //! A store that counts its operations and fails the n-th one, before or after its effect.
 
 use async_trait::async_trait;
+use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path;
@@ -25,6 +26,16 @@ struct Plan {
     operations: usize,
     fail_at: Option<(usize, Fault)>,
     dead: bool,
+    before_put: Option<(Path, Meanwhile)>,
+}
+
+/// What others do in the middle of an operation.
+struct Meanwhile(BoxFuture<'static, ()>);
+
+impl std::fmt::Debug for Meanwhile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Meanwhile")
+    }
 }
 
 /// The wrapper. Once it has failed it stays dead, as a process that crashed.
@@ -42,6 +53,11 @@ impl FaultStore {
     pub(crate) fn failing(inner: Arc<dyn ObjectStore>, at: usize, fault: Fault) -> Self {
         let plan = Plan { fail_at: Some((at, fault)), ..Plan::default() };
         Self { inner, plan: Arc::new(Mutex::new(plan)) }
+    }
+
+    /// Has this happen when the object is about to be put.
+    pub(crate) fn before_put(&self, object: &str, meanwhile: impl Future<Output = ()> + Send + 'static) {
+        self.plan.lock().before_put = Some((Path::from(object), Meanwhile(Box::pin(meanwhile))));
     }
 
     pub(crate) fn operations(&self) -> usize {
@@ -81,6 +97,10 @@ impl std::fmt::Display for FaultStore {
 #[async_trait]
 impl ObjectStore for FaultStore {
     async fn put_opts(&self, at: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
+        let hooked = self.plan.lock().before_put.take_if(|(object, _)| object == at);
+        if let Some((_, meanwhile)) = hooked {
+            meanwhile.0.await;
+        }
         let fails = self.begin()?;
         end(fails, self.inner.put_opts(at, payload, options).await)
     }

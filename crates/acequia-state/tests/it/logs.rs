@@ -79,35 +79,90 @@ async fn run_that_slept_beyond_all_retention_is_fenced() {
     for _ in 0..40 {
         open(&store).await;
     }
-    let new = open(&store).await;
-    run_batches(&new, 1..30).await;
-    let names = objects(&*store).await;
-    assert!(!names.contains(&"q/commits/1".to_string()), "{names:?}");
+    run_batches(&open(&store).await, 1..30).await;
+    assert!(objects(&*store).await.iter().filter(|n| n.starts_with("q/epochs/")).count() <= 17);
     let lost = old.write_commit(&commit(1, old.epoch(), StateManifest::default())).await;
     assert_eq!(lost.unwrap_err().kind(), ErrorKind::Fenced);
-    assert_eq!(new.latest().await.unwrap().commit.unwrap().batch.0, 29);
-    assert!(names.iter().filter(|n| n.starts_with("q/epochs/")).count() <= 17, "{names:?}");
+}
+
+#[tokio::test]
+async fn run_that_slept_between_check_and_commit_is_fenced_even_if_the_name_is_free_again() {
+    let store = memory();
+    let slow = FaultStore::new(Arc::clone(&store));
+    let slow_store: Arc<dyn ObjectStore> = Arc::new(slow.clone());
+    let old = open(&slow_store).await;
+    run_batches(&old, 0..1).await;
+    let others = Arc::clone(&store);
+    slow.before_put("q/commits/1", async move { run_batches(&open(&others).await, 1..30).await });
+    let lost = old.write_commit(&commit(1, old.epoch(), StateManifest::default())).await;
+    assert_eq!(lost.unwrap_err().kind(), ErrorKind::Fenced);
+    let next = open(&store).await;
+    assert_eq!(next.latest().await.unwrap().commit.unwrap().batch.0, 29);
+    run_batches(&next, 30..31).await;
+    assert!(!objects(&*store).await.contains(&"q/commits/1".to_string()));
 }
 
 #[tokio::test]
 async fn commit_won_by_an_older_run_is_told() {
     let store = memory();
-    let old = open(&store).await;
+    let slow = FaultStore::new(Arc::clone(&store));
+    let slow_store: Arc<dyn ObjectStore> = Arc::new(slow.clone());
+    let old = open(&slow_store).await;
     old.write_offsets(&offsets(0, old.epoch())).await.unwrap();
-    let new = open(&store).await;
-    new.latest().await.unwrap();
-    // The old run passed its check before the new one claimed, and its write comes through now.
+    let (others, opened) = (Arc::clone(&store), Arc::new(parking_lot::Mutex::new(None)));
+    let place = Arc::clone(&opened);
+    slow.before_put("q/commits/0", async move { *place.lock() = Some(open(&others).await) });
     let record = commit(0, old.epoch(), StateManifest::default());
-    let backdoor = InMemory::new();
-    let ghost: Arc<dyn ObjectStore> = Arc::new(backdoor);
-    let other = open(&ghost).await;
-    other.write_commit(&record).await.unwrap();
-    let bytes = ghost.get(&Path::from("q/commits/0")).await.unwrap().bytes().await.unwrap();
-    store.put(&Path::from("q/commits/0"), bytes.into()).await.unwrap();
+    // It has won, and does not know: the newer run publishes the batch.
+    assert_eq!(old.write_commit(&record).await.unwrap_err().kind(), ErrorKind::Fenced);
+    let new = opened.lock().take().unwrap();
     let taken = new.write_commit(&commit(0, new.epoch(), StateManifest::default())).await.unwrap();
     assert_eq!(taken, CommitOutcome::TakenByOlder);
     assert_eq!(new.latest().await.unwrap().commit, Some(record));
     run_batches(&new, 1..3).await;
+}
+
+/// Many runs that take the checkpoint from each other: every batch is decided once, and the one who was told
+/// so is the one whose record is there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn runs_that_fight_over_a_checkpoint_decide_each_batch_once() {
+    const BATCHES: u64 = 60;
+    let dir = tempfile::tempdir().unwrap();
+    let (store, _) = open_store(dir.path().to_str().unwrap()).unwrap();
+    let fighter = |id: u64, store: Arc<dyn ObjectStore>| async move {
+        let mut won = vec![];
+        'runs: loop {
+            let run = open(&store).await;
+            loop {
+                let Ok(latest) = run.latest().await else { continue 'runs };
+                let n = latest.commit.map_or(0, |c| c.batch.0 + 1);
+                if n == BATCHES {
+                    return won;
+                }
+                let Ok(_) = run.write_offsets(&offsets(n, run.epoch())).await else { continue 'runs };
+                match run.write_commit(&commit(n, run.epoch(), StateManifest::default())).await {
+                    Ok(CommitOutcome::Committed) => won.push((n, run.epoch())),
+                    Ok(CommitOutcome::TakenByOlder) => {}
+                    Err(_) => continue 'runs,
+                }
+                if (n + id).is_multiple_of(7) {
+                    continue 'runs;
+                }
+            }
+        }
+    };
+    let runs: Vec<_> = (0..3).map(|id| tokio::spawn(fighter(id, Arc::clone(&store)))).collect();
+    let mut told = std::collections::BTreeMap::new();
+    for run in runs {
+        for (n, epoch) in run.await.unwrap() {
+            assert_eq!(told.insert(n, epoch), None, "batch {n} was won twice");
+        }
+    }
+    let last = open(&store).await;
+    for n in 0..BATCHES {
+        let record = last.commit(acequia_core::BatchId(n)).await.unwrap().unwrap();
+        assert!(told.get(&n).is_none_or(|epoch| *epoch == record.epoch), "batch {n}");
+    }
 }
 
 #[tokio::test]
