@@ -1,2 +1,26 @@
 //! The `acequia` command.
-fn main() {}
+
+mod run;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// Streaming SQL over Arrow: micro-batches, event time, state, exactly-once output.
+#[derive(Debug, Parser)]
+#[command(name = "acequia", version, about)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Runs the statements of a .sql file, then waits for its continuous queries.
+    Run(run::Run),
+}
+
+fn main() -> ExitCode {
+    match Cli::parse().command {
+        Command::Run(run) => run.main(),
+    }
+}

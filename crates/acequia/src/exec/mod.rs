@@ -8,6 +8,7 @@
 //! On an *insert-only* edge there is no such column and every row counts `+1`.
 
 mod aggregate;
+mod drop_duplicates;
 mod error;
 mod group_states;
 mod key_table;
@@ -15,6 +16,7 @@ mod key_table;
 mod twin;
 
 pub use aggregate::{AggregateOperator, AggregateSpec, Emit, TimeBound, TimeKey, raw_input};
+pub use drop_duplicates::{DropDuplicatesOperator, DropDuplicatesSpec, Expiry};
 
 use acequia_core::state::Stateful;
 use acequia_core::{BatchId, Result, Timestamp, Watermark};

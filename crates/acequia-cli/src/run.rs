@@ -1,0 +1,133 @@
+//! `acequia run FILE.sql`.
+
+use acequia::{Error, Result, Session, SessionBuilder};
+use acequia_sqltest::{Event, Script, ScriptOptions};
+use clap::{Args, ValueEnum};
+use std::io::{Read, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// What the run prints.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Format {
+    /// Tables for people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// The arguments of `run`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  acequia run examples/bids.sql                 run until the queries end, or Ctrl-C
+  acequia run test.sql --step --format json     deterministic, machine-readable
+  echo 'SELECT 1' | acequia run -               statements from standard input
+
+Ctrl-C and SIGTERM finish the batches that run, commit them, and exit with 0.
+Exit status: 0, or 1 after an error that the file does not expect (`-- error: text`).")]
+pub(crate) struct Run {
+    /// The file; `-` for standard input.
+    file: PathBuf,
+    /// Wait after each statement until every query is idle, and stop the queries at the end.
+    #[arg(long)]
+    step: bool,
+    /// What to print.
+    #[arg(long, value_enum, default_value = "text")]
+    format: Format,
+}
+
+impl Run {
+    /// Runs the file.
+    pub(crate) fn main(self) -> ExitCode {
+        match self.run() {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                if matches!(self.format, Format::Text) {
+                    // Nothing is left to do when even standard error is closed.
+                    let _ = writeln!(std::io::stderr(), "error: {error}");
+                }
+                ExitCode::from(1)
+            }
+        }
+    }
+
+    fn run(&self) -> Result<()> {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+        let runtime = runtime.map_err(|e| Error::from(e).context("start"))?;
+        runtime.block_on(async {
+            let text = self.text()?;
+            let script = Script::new(self.session(), ScriptOptions { step: self.step })?;
+            let format = self.format;
+            let mut emit = |event: Event| print_event(format, &event);
+            let ran = tokio::select! {
+                ran = async {
+                    script.run(&text, &mut emit).await?;
+                    script.finish(&mut emit).await
+                } => ran,
+                () = stop_signal() => Ok(()),
+            };
+            let stopped = script.session().stop_all().await;
+            ran.and(stopped)
+        })
+    }
+
+    fn text(&self) -> Result<String> {
+        let read = if self.file.as_os_str() == "-" {
+            let mut text = String::new();
+            std::io::stdin().read_to_string(&mut text).map(|_| text)
+        } else {
+            std::fs::read_to_string(&self.file)
+        };
+        read.map_err(|e| Error::from(e).context(format!("read `{}`", self.file.display())))
+    }
+
+    /// Console sinks print tables for people only: their rows are lines of JSON otherwise.
+    fn session(&self) -> SessionBuilder {
+        match self.format {
+            Format::Text => Session::builder(),
+            Format::Json => Session::builder().console(std::sync::Arc::new(Silent)),
+        }
+    }
+}
+
+struct Silent;
+
+impl acequia::ConsoleOut for Silent {
+    fn write(&self, _text: &str) {}
+}
+
+fn print_event(format: Format, event: &Event) -> Result<()> {
+    let text = match format {
+        Format::Json => match event.to_json()? {
+            Some(line) => format!("{line}\n"),
+            None => return Ok(()),
+        },
+        Format::Text => match event {
+            Event::Result { schema, batches, .. } => acequia::format_table(schema, batches, None, None)?,
+            Event::Error { error, expected: true, .. } => format!("error, as expected: {error}\n"),
+            _ => return Ok(()),
+        },
+    };
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes())
+        .and_then(|()| out.flush())
+        .map_err(|e| Error::from(e).context("standard output"))
+}
+
+/// Ctrl-C, or SIGTERM where there is such a thing.
+async fn stop_signal() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => {}
+                _ = terminate.recv() => {}
+            }
+            return;
+        }
+    }
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}

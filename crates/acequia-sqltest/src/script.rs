@@ -1,0 +1,185 @@
+//! Runs the statements of a text in order and tells what happens.
+//!
+//! With `step`, every statement that hands rows to streams, and every one that starts a query, waits until each running
+//! query is idle again, so that a run is deterministic; events of a step come query by query, in the order in which the
+//! queries were started. At the end the queries are stopped. Without it, events come as they happen and the run ends
+//! when its queries do.
+
+use crate::event::Event;
+use acequia::sql::{ParsedStatement, parse};
+use acequia::{
+    BatchOutput, Error, QueryListener, Result, Session, SessionBuilder, StatementOutput,
+    StreamingQueryProgress,
+};
+use parking_lot::Mutex;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+
+/// The directive of a leading comment that says which error the next statement gives.
+const EXPECT_ERROR: &str = "error:";
+
+/// How a script runs.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ScriptOptions {
+    /// Wait after each step, and stop the queries at the end.
+    pub step: bool,
+}
+
+/// A run of a script.
+pub struct Script {
+    session: Session,
+    options: ScriptOptions,
+    events: Receiver<Event>,
+}
+
+/// Sends what queries do to the one who reads the events.
+struct Recorder {
+    sender: Mutex<Sender<Event>>,
+}
+
+impl Recorder {
+    fn send(&self, event: Event) {
+        // Nobody listens any more once the run is over.
+        let _ = self.sender.lock().send(event);
+    }
+}
+
+impl QueryListener for Recorder {
+    fn on_progress(&self, progress: &StreamingQueryProgress) {
+        self.send(Event::Progress(Box::new(progress.clone())));
+    }
+
+    fn on_terminated(&self, _name: &str, _error: Option<&Error>) {}
+}
+
+impl Script {
+    /// A run in a session of its own, made from `builder`.
+    ///
+    /// # Errors
+    /// As [`SessionBuilder::build`].
+    pub fn new(builder: SessionBuilder, options: ScriptOptions) -> Result<Self> {
+        let (sender, events) = channel();
+        let recorder = Arc::new(Recorder { sender: Mutex::new(sender) });
+        let outputs = Arc::clone(&recorder);
+        let on_output = move |output: BatchOutput<'_>| {
+            if let Some(event) = Event::batch(&output) {
+                outputs.send(event);
+            }
+        };
+        let session = builder.on_output(Arc::new(on_output)).listener(recorder).build()?;
+        Ok(Self { session, options, events })
+    }
+
+    /// The session.
+    pub fn session(&self) -> &Session {
+        &self.session
+    }
+
+    /// Runs every statement; `emit` is told what happens. Gives the number of statements run.
+    ///
+    /// # Errors
+    /// The first error that the text does not expect, after it was emitted; those of `emit`.
+    pub async fn run(&self, text: &str, emit: &mut dyn FnMut(Event) -> Result<()>) -> Result<usize> {
+        let mut count = 0;
+        for parsed in parse(text) {
+            count += 1;
+            match parsed {
+                Ok(statement) => self.statement(statement, emit).await?,
+                Err(error) => {
+                    self.report(count, Err(error), None, emit)?;
+                }
+            }
+        }
+        Ok(count)
+    }
+
+    /// After the last statement: stops the queries of a stepped run, waits for those of any other.
+    ///
+    /// # Errors
+    /// The error of a query that failed; those of `emit`.
+    pub async fn finish(&self, emit: &mut dyn FnMut(Event) -> Result<()>) -> Result<()> {
+        let ended =
+            if self.options.step { self.session.stop_all().await } else { self.wait_for_queries(emit).await };
+        self.drain(emit)?;
+        ended
+    }
+
+    async fn statement(
+        &self,
+        statement: ParsedStatement,
+        emit: &mut dyn FnMut(Event) -> Result<()>,
+    ) -> Result<()> {
+        let number = statement.number;
+        let expected =
+            statement.leading_comments.iter().find_map(|comment| comment.strip_prefix(EXPECT_ERROR));
+        let expected = expected.map(|text| text.trim().to_string());
+        let mut outcome = self.session.execute(statement).await;
+        if self.options.step
+            && matches!(outcome, Ok(StatementOutput::Step(_) | StatementOutput::Query(_)))
+            && let Err(error) = self.session.process_all_available().await
+        {
+            outcome = Err(error);
+        }
+        self.drain(emit)?;
+        self.report(number, outcome, expected.as_deref(), emit)
+    }
+
+    fn report(
+        &self,
+        statement: usize,
+        outcome: Result<StatementOutput>,
+        expected: Option<&str>,
+        emit: &mut dyn FnMut(Event) -> Result<()>,
+    ) -> Result<()> {
+        let error = match (outcome, expected) {
+            (Ok(_), Some(text)) => Error::data(format!(
+                "statement succeeded and should have failed: statement={statement} error=`{text}`"
+            )),
+            (Ok(output), None) => return emit(done(statement, output)),
+            (Err(error), Some(text)) if error.to_string().contains(text) => {
+                return emit(Event::Error { statement, expected: true, error: Arc::new(error) });
+            }
+            (Err(error), _) => error,
+        };
+        let error = Arc::new(error);
+        emit(Event::Error { statement, expected: false, error: Arc::clone(&error) })?;
+        Err(Error::new(error.kind(), error.to_string()).with_source(error))
+    }
+
+    /// Emits what queries did: in a stepped run query by query, otherwise as it came.
+    fn drain(&self, emit: &mut dyn FnMut(Event) -> Result<()>) -> Result<()> {
+        let mut events: Vec<Event> = self.events.try_iter().collect();
+        if self.options.step {
+            let order: Vec<String> =
+                self.session.queries().iter().map(|q| q.handle.name().to_string()).collect();
+            events.sort_by_key(|event| order.iter().position(|name| Some(name.as_str()) == event.query()));
+        }
+        events.into_iter().try_for_each(emit)
+    }
+
+    async fn wait_for_queries(&self, emit: &mut dyn FnMut(Event) -> Result<()>) -> Result<()> {
+        const LOOK_EVERY: std::time::Duration = std::time::Duration::from_millis(20);
+        for query in self.session.queries() {
+            let mut ended = std::pin::pin!(query.handle.await_termination());
+            loop {
+                let outcome = tokio::time::timeout(LOOK_EVERY, ended.as_mut()).await;
+                self.drain(emit)?;
+                if let Ok(ended) = outcome {
+                    ended?;
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn done(statement: usize, output: StatementOutput) -> Event {
+    match output {
+        StatementOutput::Rows { schema, batches } => Event::Result { statement, schema, batches },
+        StatementOutput::Done(message) | StatementOutput::Step(message) => Event::Done { statement, message },
+        StatementOutput::Query(query) => {
+            Event::Done { statement, message: format!("query `{}` started", query.name()) }
+        }
+    }
+}

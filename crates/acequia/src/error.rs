@@ -1,0 +1,56 @@
+//! DataFusion's errors in this project's words.
+
+use acequia_core::{Error, ErrorKind, Location};
+use datafusion::common::{DataFusionError, Diagnostic};
+
+/// Turns an error of DataFusion into ours: its kind, its message without DataFusion's prefixes, its place in the SQL.
+pub fn from_datafusion(error: DataFusionError) -> Error {
+    let location = error.diagnostic().and_then(place);
+    let root = error.find_root();
+    if let DataFusionError::External(inner) = root
+        && let Some(ours) = inner.downcast_ref::<Error>()
+    {
+        let again = Error::new(ours.kind(), ours.message());
+        return at(again, ours.location().or(location));
+    }
+    let kind = match root {
+        DataFusionError::ResourcesExhausted(_) => ErrorKind::ResourceExhausted,
+        DataFusionError::NotImplemented(_) => ErrorKind::Unsupported,
+        DataFusionError::Internal(_) => ErrorKind::Internal,
+        DataFusionError::IoError(_) | DataFusionError::ObjectStore(_) => ErrorKind::Unavailable,
+        DataFusionError::ArrowError(_, _)
+        | DataFusionError::ParquetError(_)
+        | DataFusionError::Execution(_) => ErrorKind::Data,
+        _ => ErrorKind::Invalid,
+    };
+    at(Error::new(kind, message(root)), location).with_source(error)
+}
+
+/// The same for an error that crosses DataFusion on its way up.
+pub(crate) fn into_datafusion(error: Error) -> DataFusionError {
+    DataFusionError::External(Box::new(error))
+}
+
+fn at(error: Error, location: Option<Location>) -> Error {
+    match location {
+        Some(location) => error.at(location),
+        None => error,
+    }
+}
+
+fn place(diagnostic: &Diagnostic) -> Option<Location> {
+    diagnostic.span.map(|span| Location { line: span.start.line, column: span.start.column })
+}
+
+/// The first sentence of DataFusion's message, its class prefix left out, in lower case.
+fn message(error: &DataFusionError) -> String {
+    let text = error.message().to_string();
+    let text = text.trim_end_matches('.').trim();
+    let mut chars = text.chars();
+    match (chars.next(), chars.next()) {
+        (Some(first), Some(second)) if first.is_uppercase() && !second.is_uppercase() => {
+            first.to_lowercase().chain(text.chars().skip(1)).collect()
+        }
+        _ => text.to_string(),
+    }
+}

@@ -1,0 +1,551 @@
+//! Cuts an optimized logical plan into islands and operators.
+//!
+//! [`Builder::part`] walks the plan from the leaves up. A [`Part`] is an island in the making: a logical plan whose
+//! leaves are static tables and slots, with what feeds each slot, and how its rows change. A stateful node closes the
+//! island below it and begins a new one that reads the operator's output from a slot.
+
+use super::delta::DeltaTable;
+use super::key::{self, Key};
+use super::node::{Island, Node, OperatorNode, SourceLeaf, StreamingPlan};
+use super::reset::IslandTemplate;
+use super::time_key::time_key;
+use super::watermark::{EventTimeObservers, WatermarkPlanner};
+use super::{Slot, duplicates, explain, refuse, sessions};
+use crate::catalog::StreamScan;
+use crate::error::from_datafusion;
+use crate::exec::{
+    AggregateOperator, AggregateSpec, DropDuplicatesOperator, Emit, Operator, WEIGHT, raw_input,
+};
+use crate::functions::{
+    BatchTime, DropDuplicates, EventTimeWatermark, TimeColumn, TimeColumns, TimeRole, event_time_columns,
+};
+use acequia_core::{Error, OperatorId, OutputMode, Result};
+use arrow::datatypes::{Field, Schema};
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::common::{Column, DFSchema, DataFusionError, JoinType, TableReference};
+use datafusion::datasource::{provider_as_source, source_as_provider};
+use datafusion::execution::{SessionState, TaskContext};
+use datafusion::logical_expr::{
+    Aggregate, Distinct, Expr, Join, LogicalPlan, LogicalPlanBuilder, Projection, TableScan, Union, lit,
+};
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::aggregates::AggregateExec;
+use datafusion::physical_planner::{DefaultPhysicalPlanner, PhysicalPlanner};
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use std::sync::Arc;
+
+/// How the rows of a part change from batch to batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Change {
+    /// Not at all: no stream is read.
+    Static,
+    /// Rows are only added.
+    InsertOnly,
+    /// Rows replace those with their key.
+    Keyed,
+    /// Rows carry a weight as last column.
+    Retracting,
+    /// Every batch gives the whole relation.
+    Snapshot,
+}
+
+/// An island in the making.
+struct Part {
+    plan: LogicalPlan,
+    inputs: Vec<(Arc<Slot>, Node)>,
+    change: Change,
+}
+
+/// Plans an optimized logical plan in this mode.
+pub(super) async fn build(
+    state: &SessionState,
+    plan: &LogicalPlan,
+    mode: OutputMode,
+    batch_time: Arc<BatchTime>,
+) -> Result<StreamingPlan> {
+    sessions::check(plan)?;
+    let observers = Arc::new(EventTimeObservers::default());
+    let planner = WatermarkPlanner { observers: Arc::clone(&observers) };
+    let mut builder = Builder {
+        state,
+        task: state.task_ctx(),
+        planner: DefaultPhysicalPlanner::with_extension_planners(vec![Arc::new(planner)]),
+        mode,
+        upserts: key::reaches_root_unfiltered(plan),
+        sources: vec![],
+        operators: 0,
+    };
+    let part = builder.part(plan).await?;
+    let key = match (mode, part.change) {
+        (OutputMode::Complete, Change::InsertOnly) => return Err(refuse::nothing_kept()),
+        (OutputMode::Update | OutputMode::Changes, Change::Keyed | Change::Retracting) => key::derive(plan)?,
+        _ => Key::None,
+    };
+    let key = key.require_for(mode, plan)?;
+    let weighted = part.change == Change::Retracting;
+    let root = Node::Island(builder.close(part).await?);
+    let schema = Arc::new(nullable(plan.schema().as_arrow()));
+    let explain = explain::render(&root, &builder.sources, mode, key.as_deref(), &schema);
+    Ok(StreamingPlan {
+        root,
+        sources: builder.sources,
+        observers,
+        batch_time,
+        mode,
+        schema,
+        weighted,
+        key,
+        explain,
+    })
+}
+
+/// The columns with every one nullable, since an aggregate or outer join may make any of them NULL.
+fn nullable(schema: &Schema) -> Schema {
+    Schema::new(
+        schema.fields().iter().map(|f| Field::new(f.name(), f.data_type().clone(), true)).collect::<Vec<_>>(),
+    )
+}
+
+struct Builder<'a> {
+    state: &'a SessionState,
+    task: Arc<TaskContext>,
+    planner: DefaultPhysicalPlanner,
+    mode: OutputMode,
+    upserts: bool,
+    sources: Vec<SourceLeaf>,
+    operators: u32,
+}
+
+impl Builder<'_> {
+    fn part<'b>(&'b mut self, plan: &'b LogicalPlan) -> BoxFuture<'b, Result<Part>> {
+        async move {
+            if !is_streaming(plan) {
+                return Ok(Part { plan: plan.clone(), inputs: vec![], change: Change::Static });
+            }
+            refuse_streaming_subqueries(plan)?;
+            match plan {
+                LogicalPlan::TableScan(scan) => self.source(scan),
+                LogicalPlan::Aggregate(aggregate) => self.aggregate(plan, aggregate).await,
+                LogicalPlan::Join(join) => self.join(plan, join).await,
+                LogicalPlan::Union(union) => self.union(plan, union).await,
+                _ => match DropDuplicates::of(plan) {
+                    Some(node) => self.drop_duplicates(plan, node).await,
+                    None => self.single_input(plan).await,
+                },
+            }
+        }
+        .boxed()
+    }
+
+    /// A use of a stream: its scan reads a slot instead.
+    fn source(&mut self, scan: &TableScan) -> Result<Part> {
+        let provider = source_as_provider(&scan.source).map_err(from_datafusion)?;
+        let Some(stream) = provider.downcast_ref::<StreamScan>() else {
+            return Err(Error::internal(format!("not a stream: table=`{}`", scan.table_name)));
+        };
+        let (table, slot) = DeltaTable::new(scan.table_name.to_string(), provider.schema());
+        let mut leaf = scan.clone();
+        leaf.source = provider_as_source(Arc::new(table));
+        self.sources.push(SourceLeaf { stream: Arc::clone(stream.stream()), slot: Arc::clone(&slot) });
+        let inputs = vec![(slot, Node::Source(self.sources.len() - 1))];
+        Ok(Part { plan: LogicalPlan::TableScan(leaf), inputs, change: Change::InsertOnly })
+    }
+
+    /// A node with one input that keeps nothing, or any node over a whole relation.
+    async fn single_input(&mut self, plan: &LogicalPlan) -> Result<Part> {
+        let children = plan.inputs();
+        let [child] = children[..] else { return self.over_snapshots(plan).await };
+        let Part { plan: input, inputs, change } = self.part(child).await?;
+        let stateless = match plan {
+            LogicalPlan::Projection(_) | LogicalPlan::SubqueryAlias(_) | LogicalPlan::Filter(_) => true,
+            LogicalPlan::Unnest(_) => change != Change::Retracting,
+            LogicalPlan::Extension(_) => EventTimeWatermark::of(plan).is_some(),
+            _ => false,
+        };
+        if !stateless && change != Change::Snapshot {
+            return Err(refuse::node(plan));
+        }
+        let mut exprs = plan.expressions();
+        if change == Change::Retracting && matches!(plan, LogicalPlan::Projection(_)) {
+            exprs.push(weight_of(&input));
+        }
+        let plan = with_inputs(plan, exprs, vec![input])?;
+        Ok(Part { plan, inputs, change })
+    }
+
+    /// Any node over relations that every batch gives whole: plain DataFusion is right.
+    async fn over_snapshots(&mut self, plan: &LogicalPlan) -> Result<Part> {
+        let mut parts = vec![];
+        for child in plan.inputs() {
+            parts.push(self.part(child).await?);
+        }
+        if parts.iter().any(|part| !matches!(part.change, Change::Snapshot | Change::Static)) {
+            return Err(refuse::node(plan));
+        }
+        merge(plan, parts, Change::Snapshot)
+    }
+
+    async fn union(&mut self, plan: &LogicalPlan, union: &Union) -> Result<Part> {
+        let mut parts = vec![];
+        for child in &union.inputs {
+            parts.push(self.part(child).await?);
+        }
+        let changes: Vec<Change> = parts.iter().map(|part| part.change).collect();
+        if changes.iter().all(|c| matches!(c, Change::Snapshot | Change::Static)) {
+            return merge(plan, parts, Change::Snapshot);
+        }
+        if changes.contains(&Change::Static) {
+            return Err(Error::unsupported(
+                "UNION ALL of a stream with a static table is not incremental yet; union two streams, or two tables",
+            ));
+        }
+        if changes.contains(&Change::Snapshot) {
+            return Err(refuse::nothing_kept());
+        }
+        if changes.iter().all(|c| *c == Change::InsertOnly) {
+            return merge(plan, parts, Change::InsertOnly);
+        }
+        if changes.contains(&Change::Keyed) {
+            return Err(refuse::no_key(&[]));
+        }
+        for part in &mut parts {
+            weigh(part)?;
+        }
+        let inputs: Vec<_> = parts.iter().map(|part| Arc::new(part.plan.clone())).collect();
+        let plan = LogicalPlan::Union(Union::try_new(inputs).map_err(from_datafusion)?);
+        Ok(Part {
+            plan,
+            inputs: parts.into_iter().flat_map(|p| p.inputs).collect(),
+            change: Change::Retracting,
+        })
+    }
+
+    /// A join of a stream with static data is linear in the stream; the static side is built once.
+    async fn join(&mut self, plan: &LogicalPlan, join: &Join) -> Result<Part> {
+        let left = self.part(&join.left).await?;
+        let right = self.part(&join.right).await?;
+        let whole = |change: Change| matches!(change, Change::Snapshot | Change::Static);
+        if whole(left.change) && whole(right.change) {
+            return merge(plan, vec![left, right], Change::Snapshot);
+        }
+        let stream_left = match (left.change, right.change) {
+            (_, Change::Static) => true,
+            (Change::Static, _) => false,
+            _ => return Err(refuse::stream_join(join.join_type)),
+        };
+        if !linear_in_stream(join.join_type, stream_left) {
+            return Err(refuse::preserved_static(join.join_type));
+        }
+        let change = if stream_left { left.change } else { right.change };
+        let static_first = if stream_left {
+            swap_join(join, left.plan, right.plan)
+        } else {
+            rebuild_join(join, left.plan, right.plan)
+        };
+        let mut joined = static_first.map_err(from_datafusion)?;
+        if change == Change::Retracting {
+            joined = weight_last(joined).map_err(from_datafusion)?;
+        }
+        let inputs = left.inputs.into_iter().chain(right.inputs).collect();
+        Ok(Part { plan: joined, inputs, change })
+    }
+
+    async fn aggregate(&mut self, plan: &LogicalPlan, aggregate: &Aggregate) -> Result<Part> {
+        let input = self.part(&aggregate.input).await?;
+        let distinct = aggregate.aggr_expr.is_empty();
+        match input.change {
+            Change::InsertOnly => {}
+            Change::Snapshot => return merge(plan, vec![input], Change::Snapshot),
+            _ => {
+                return Err(refuse::over_changes(
+                    if distinct { "DISTINCT" } else { "an aggregate" },
+                    self.mode,
+                ));
+            }
+        }
+        let chained = has_operator(&input);
+        let logical = with_inputs(plan, plan.expressions(), vec![input.plan])?;
+        let physical = self.physical(&logical).await?;
+        let exec = topmost_aggregate(&physical)?;
+        let template = IslandTemplate::new(raw_input(exec)?, Arc::clone(&self.task));
+        let island = Island { template, inputs: input.inputs };
+        let times = times_of(plan)?;
+        let groups = &times[..plan.schema().fields().len() - aggregate.aggr_expr.len()];
+        let session = sessions::groups_by_session(aggregate)?;
+        let time = if session { None } else { time_key(groups)? };
+        let (emit, change) = self.emission(distinct, session, session || time.is_some(), plan)?;
+        let id = self.next_id();
+        let (name, operator): (_, Box<dyn Operator>) = if session {
+            return Err(refuse::node(plan));
+        } else {
+            let spec = AggregateSpec::from_exec(exec, id, time, emit)?;
+            (if distinct { "distinct" } else { "aggregate" }, Box::new(AggregateOperator::try_new(spec)?))
+        };
+        let description = explain::aggregate(plan, emit, groups);
+        let fingerprint = fingerprint(name, plan, &times);
+        let node =
+            OperatorNode { id, name, fingerprint, description, chained, operator, inputs: vec![island] };
+        reads(plan.schema(), node, change)
+    }
+
+    /// How an aggregate emits, and how its output changes.
+    fn emission(
+        &self,
+        distinct: bool,
+        session: bool,
+        timed: bool,
+        plan: &LogicalPlan,
+    ) -> Result<(Emit, Change)> {
+        Ok(match self.mode {
+            OutputMode::Complete => (Emit::Snapshot, Change::Snapshot),
+            _ if distinct && !session => (Emit::Upserts, Change::InsertOnly),
+            OutputMode::Append if timed => (Emit::Final, Change::InsertOnly),
+            OutputMode::Append => return Err(refuse::never_final(&key::describe_aggregate(plan))),
+            OutputMode::Update if self.upserts && !session => (Emit::Upserts, Change::Keyed),
+            OutputMode::Update | OutputMode::Changes => (Emit::Changes, Change::Retracting),
+        })
+    }
+
+    async fn drop_duplicates(&mut self, plan: &LogicalPlan, node: &DropDuplicates) -> Result<Part> {
+        let input = self.part(node.input()).await?;
+        if input.change != Change::InsertOnly {
+            return Err(refuse::over_changes("drop_duplicates", self.mode));
+        }
+        let chained = has_operator(&input);
+        let physical = self.physical(&input.plan).await?;
+        let schema = physical.schema();
+        let template = IslandTemplate::new(physical, Arc::clone(&self.task));
+        let island = Island { template, inputs: input.inputs };
+        let id = self.next_id();
+        let spec = duplicates::spec(node, id, schema)?;
+        let description = explain::drop_duplicates(node, &spec);
+        let operator = Box::new(DropDuplicatesOperator::try_new(spec)?);
+        let name = "drop_duplicates";
+        let fingerprint = format!("{} by {description}", fingerprint(name, plan, &[]));
+        let node =
+            OperatorNode { id, name, fingerprint, description, chained, operator, inputs: vec![island] };
+        reads(plan.schema(), node, Change::InsertOnly)
+    }
+
+    fn next_id(&mut self) -> OperatorId {
+        let id = OperatorId(self.operators);
+        self.operators += 1;
+        id
+    }
+
+    async fn physical(&self, plan: &LogicalPlan) -> Result<Arc<dyn ExecutionPlan>> {
+        self.planner.create_physical_plan(plan, self.state).await.map_err(from_datafusion)
+    }
+
+    async fn close(&self, part: Part) -> Result<Island> {
+        let plan = self.physical(&part.plan).await?;
+        Ok(Island { template: IslandTemplate::new(plan, Arc::clone(&self.task)), inputs: part.inputs })
+    }
+}
+
+/// Which output columns of a plan carry event time.
+pub(super) fn times_of(plan: &LogicalPlan) -> Result<TimeColumns> {
+    event_time_columns(plan, &scans_stream).map_err(from_datafusion)
+}
+
+/// Whether a plan reads a stream anywhere, subqueries included.
+pub fn is_streaming(plan: &LogicalPlan) -> bool {
+    let mut found = false;
+    let walked = plan.apply_with_subqueries(|node| {
+        found |= scans_stream(node);
+        Ok(if found { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+    });
+    walked.is_err() || found
+}
+
+fn scans_stream(plan: &LogicalPlan) -> bool {
+    let LogicalPlan::TableScan(scan) = plan else { return false };
+    source_as_provider(&scan.source).is_ok_and(|provider| provider.is::<StreamScan>())
+}
+
+fn has_operator(part: &Part) -> bool {
+    part.inputs.iter().any(|(_, node)| !node.operators().is_empty())
+}
+
+/// A subquery that is still inside an expression after optimization would be run once, or once per batch.
+fn refuse_streaming_subqueries(plan: &LogicalPlan) -> Result<()> {
+    let mut streaming = None;
+    let walked = plan.apply_expressions(|expr| {
+        expr.apply(|e| {
+            let subquery = match e {
+                Expr::ScalarSubquery(subquery) => Some(subquery),
+                Expr::Exists(exists) => Some(&exists.subquery),
+                Expr::InSubquery(within) => Some(&within.subquery),
+                _ => None,
+            };
+            if let Some(subquery) = subquery.filter(|s| is_streaming(&s.subquery)) {
+                streaming = Some(subquery.clone());
+            }
+            Ok(TreeNodeRecursion::Continue)
+        })
+    });
+    walked.map_err(from_datafusion)?;
+    match streaming {
+        Some(subquery) => Err(refuse::node(&LogicalPlan::Subquery(subquery))),
+        None => Ok(()),
+    }
+}
+
+/// The aggregate of a plan that was made for one.
+fn topmost_aggregate(plan: &Arc<dyn ExecutionPlan>) -> Result<&AggregateExec> {
+    let mut node = plan;
+    loop {
+        if let Some(aggregate) = node.downcast_ref::<AggregateExec>() {
+            return Ok(aggregate);
+        }
+        match node.children()[..] {
+            [child] => node = child,
+            _ => return Err(Error::internal(format!("no aggregate in its own plan: {}", plan.name()))),
+        }
+    }
+}
+
+/// A part that reads an operator's output, with the column names of the logical node that it replaces.
+fn reads(names: &DFSchema, node: OperatorNode, change: Change) -> Result<Part> {
+    let weighted = change == Change::Retracting;
+    let schema = node.operator.output_schema();
+    let numbered = schema.fields().iter().enumerate().map(|(i, field)| {
+        let name = if field.name() == WEIGHT { WEIGHT.to_string() } else { format!("c{i}") };
+        field.as_ref().clone().with_name(name)
+    });
+    let fields: Vec<Field> = numbered.collect();
+    let name = format!("__{}_{}", node.name, node.id);
+    let (table, slot) = DeltaTable::new(name.clone(), Arc::new(Schema::new(fields)));
+    let builder = LogicalPlanBuilder::scan(name.clone(), provider_as_source(Arc::new(table)), None)
+        .map_err(from_datafusion)?;
+    let table = TableReference::bare(name);
+    let mut exprs: Vec<Expr> = names
+        .iter()
+        .enumerate()
+        .map(|(i, (qualifier, field))| {
+            Expr::Column(Column::new(Some(table.clone()), format!("c{i}")))
+                .alias_qualified(qualifier.cloned(), field.name())
+        })
+        .collect();
+    if weighted {
+        exprs.push(Expr::Column(Column::new(Some(table), WEIGHT)).alias(WEIGHT));
+    }
+    let plan = builder.project(exprs).and_then(LogicalPlanBuilder::build).map_err(from_datafusion)?;
+    Ok(Part { plan, inputs: vec![(slot, Node::Operator(node))], change })
+}
+
+fn with_inputs(plan: &LogicalPlan, exprs: Vec<Expr>, inputs: Vec<LogicalPlan>) -> Result<LogicalPlan> {
+    plan.with_new_exprs(exprs, inputs).map_err(from_datafusion)
+}
+
+fn merge(plan: &LogicalPlan, parts: Vec<Part>, change: Change) -> Result<Part> {
+    let (plans, inputs): (Vec<_>, Vec<_>) = parts.into_iter().map(|part| (part.plan, part.inputs)).unzip();
+    let plan = with_inputs(plan, plan.expressions(), plans)?;
+    Ok(Part { plan, inputs: inputs.into_iter().flatten().collect(), change })
+}
+
+/// The weight column of a retracting part: always its last one.
+fn weight_of(plan: &LogicalPlan) -> Expr {
+    let last = plan.schema().fields().len() - 1;
+    Expr::Column(Column::from(plan.schema().qualified_field(last)))
+}
+
+/// Gives an insert-only part the weight 1.
+fn weigh(part: &mut Part) -> Result<()> {
+    if part.change == Change::InsertOnly {
+        let mut exprs: Vec<Expr> = part.plan.schema().columns().into_iter().map(Expr::Column).collect();
+        exprs.push(lit(1_i64).alias(WEIGHT));
+        let projection = Projection::try_new(exprs, Arc::new(part.plan.clone())).map_err(from_datafusion)?;
+        part.plan = LogicalPlan::Projection(projection);
+        part.change = Change::Retracting;
+    }
+    Ok(())
+}
+
+/// Moves the weight column behind all others, where a join has left it in the middle.
+fn weight_last(plan: LogicalPlan) -> Result<LogicalPlan, DataFusionError> {
+    let (weights, mut columns): (Vec<_>, Vec<_>) =
+        plan.schema().columns().into_iter().partition(|column| column.name == WEIGHT);
+    columns.extend(weights);
+    let exprs = columns.into_iter().map(Expr::Column).collect();
+    Ok(LogicalPlan::Projection(Projection::try_new(exprs, Arc::new(plan))?))
+}
+
+/// Whether every output row of the join belongs to one row of the stream.
+fn linear_in_stream(kind: JoinType, stream_left: bool) -> bool {
+    use JoinType::*;
+    match kind {
+        Inner => true,
+        Left | LeftSemi | LeftAnti | LeftMark => stream_left,
+        Right | RightSemi | RightAnti | RightMark => !stream_left,
+        Full => false,
+    }
+}
+
+fn rebuild_join(join: &Join, left: LogicalPlan, right: LogicalPlan) -> Result<LogicalPlan, DataFusionError> {
+    LogicalPlan::Join(join.clone())
+        .with_new_exprs(LogicalPlan::Join(join.clone()).expressions(), vec![left, right])
+}
+
+/// The same join with its sides exchanged, so that the static side is the one that is built; the columns keep their
+/// order. A null-aware anti join (NOT IN) is defined for its own side only and stays.
+fn swap_join(join: &Join, left: LogicalPlan, right: LogicalPlan) -> Result<LogicalPlan, DataFusionError> {
+    if join.null_aware || !join.join_type.supports_swap() {
+        return rebuild_join(join, left, right);
+    }
+    let columns: Vec<Expr> = match join.join_type {
+        JoinType::LeftMark | JoinType::RightMark => return rebuild_join(join, left, right),
+        JoinType::LeftSemi | JoinType::LeftAnti => {
+            left.schema().columns().into_iter().map(Expr::Column).collect()
+        }
+        _ => left.schema().columns().into_iter().chain(right.schema().columns()).map(Expr::Column).collect(),
+    };
+    let swapped = Join::try_new(
+        Arc::new(right),
+        Arc::new(left),
+        join.on.iter().map(|(l, r)| (r.clone(), l.clone())).collect(),
+        join.filter.clone(),
+        join.join_type.swap(),
+        join.join_constraint,
+        join.null_equality,
+        join.null_aware,
+    )?;
+    Ok(LogicalPlan::Projection(Projection::try_new(columns, Arc::new(LogicalPlan::Join(swapped)))?))
+}
+
+/// What an operator's state depends on: its expressions and the types of its columns, without table names.
+fn fingerprint(name: &str, plan: &LogicalPlan, times: &[Option<TimeColumn>]) -> String {
+    let columns: Vec<String> =
+        plan.schema().fields().iter().map(|f| format!("{} {}", f.name(), f.data_type())).collect();
+    let timed: Vec<String> = times
+        .iter()
+        .enumerate()
+        .filter_map(|(i, t)| t.as_ref().map(|t| format!("{i}:{}", role_name(&t.role))))
+        .collect();
+    format!("{name}({}) time[{}]", columns.join(", "), timed.join(","))
+}
+
+fn role_name(role: &TimeRole) -> String {
+    format!("{role:?}").split([' ', '{', '(']).next().unwrap_or_default().to_string()
+}
+
+/// `SELECT DISTINCT ON (a, b)` without ORDER BY keeps the first row that comes: `drop_duplicates`.
+pub(super) fn distinct_on_to_drop_duplicates(plan: LogicalPlan) -> Result<LogicalPlan> {
+    let rewritten = plan.transform_up(|node| {
+        let LogicalPlan::Distinct(Distinct::On(on)) = &node else { return Ok(Transformed::no(node)) };
+        if on.sort_expr.as_ref().is_some_and(|sort| !sort.is_empty()) || !is_streaming(&on.input) {
+            return Ok(Transformed::no(node));
+        }
+        let columns = on.input.schema().columns();
+        let mut exprs: Vec<Expr> = columns.iter().cloned().map(Expr::Column).collect();
+        let keys: Vec<usize> = (exprs.len()..exprs.len() + on.on_expr.len()).collect();
+        exprs.extend(on.on_expr.iter().enumerate().map(|(i, e)| e.clone().alias(format!("__on_{i}"))));
+        let input = LogicalPlanBuilder::from(on.input.as_ref().clone()).project(exprs)?.build()?;
+        let keys = keys.into_iter().map(|i| Column::from(input.schema().qualified_field(i))).collect();
+        let deduplicated = DropDuplicates::try_new(input, keys, None)?.into_plan();
+        let plan = LogicalPlanBuilder::from(deduplicated).project(on.select_expr.clone())?.build()?;
+        Ok(Transformed::yes(plan))
+    });
+    rewritten.map(|t| t.data).map_err(from_datafusion)
+}

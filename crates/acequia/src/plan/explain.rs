@@ -1,0 +1,92 @@
+//! `EXPLAIN STREAMING`: the incremental plan as a tree, outermost first.
+
+use super::key;
+use super::node::{Island, Node, OperatorNode, SourceLeaf};
+use crate::exec::{DropDuplicatesSpec, Emit, Expiry};
+use crate::functions::{DropDuplicates, TimeColumn};
+use acequia_core::OutputMode;
+use arrow::datatypes::Schema;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_plan::displayable;
+use std::fmt::Write;
+
+/// Prints a plan.
+pub(super) fn render(
+    root: &Node,
+    sources: &[SourceLeaf],
+    mode: OutputMode,
+    key: Option<&[usize]>,
+    schema: &Schema,
+) -> String {
+    let mut out = format!("Output: mode={}", mode.as_str());
+    if let Some(key) = key {
+        let names: Vec<&str> = key.iter().map(|i| schema.field(*i).name().as_str()).collect();
+        let _ = write!(out, " key=[{}]", names.join(", "));
+    }
+    out.push('\n');
+    node(root, sources, 1, &mut out);
+    out
+}
+
+/// An aggregate in a line: what it computes, when it emits, what evicts it.
+pub(super) fn aggregate(plan: &LogicalPlan, emit: Emit, groups: &[Option<TimeColumn>]) -> String {
+    let emits = match emit {
+        Emit::Final => "each group once, when final",
+        Emit::Upserts => "groups whose row changed",
+        Emit::Changes => "old and new rows of changed groups",
+        Emit::Snapshot => "all groups",
+    };
+    let evicts = match groups.iter().position(|g| g.as_ref().is_some_and(|t| !t.watermarks.is_empty())) {
+        _ if emit == Emit::Snapshot => "nothing: COMPLETE keeps every group".to_string(),
+        Some(index) => format!("watermark over `{}`", plan.schema().field(index).name()),
+        None => "nothing: no event-time column with a watermark in GROUP BY".to_string(),
+    };
+    format!("{}, emits={emits}, evicted by={evicts}", key::describe_aggregate(plan))
+}
+
+/// `drop_duplicates` in a line.
+pub(super) fn drop_duplicates(node: &DropDuplicates, spec: &DropDuplicatesSpec) -> String {
+    let columns: Vec<&str> = node.columns().iter().map(|column| column.name.as_str()).collect();
+    let evicts = match &spec.expiry {
+        Expiry::Never => "nothing: no event-time column with a watermark in the key".to_string(),
+        Expiry::InKey { column, .. } => format!("watermark over `{}`", spec.schema.field(*column).name()),
+        Expiry::Within { column, .. } => {
+            format!("watermark over `{}`, after its delay", spec.schema.field(*column).name())
+        }
+    };
+    format!("key=[{}], evicted by={evicts}", columns.join(", "))
+}
+
+fn line(depth: usize, text: &str, out: &mut String) {
+    // Writing to a String cannot fail.
+    let _ = writeln!(out, "{:indent$}{text}", "", indent = depth * 2);
+}
+
+fn node(plan: &Node, sources: &[SourceLeaf], depth: usize, out: &mut String) {
+    match plan {
+        Node::Source(index) => line(depth, &format!("Source: stream={}", sources[*index].stream.name()), out),
+        Node::Island(inner) => island(inner, sources, depth, out),
+        Node::Operator(inner) => operator(inner, sources, depth, out),
+    }
+}
+
+/// An island in one line each of DataFusion's nodes; its leaves are followed by what feeds them.
+fn island(island: &Island, sources: &[SourceLeaf], depth: usize, out: &mut String) {
+    let text = displayable(island.template.plan().as_ref()).indent(false).to_string();
+    let mut deepest = depth;
+    for text in text.lines() {
+        let inner = (text.len() - text.trim_start().len()) / 2;
+        deepest = depth + inner;
+        line(deepest, text.trim_start(), out);
+    }
+    for (_, input) in &island.inputs {
+        node(input, sources, deepest + 1, out);
+    }
+}
+
+fn operator(operator: &OperatorNode, sources: &[SourceLeaf], depth: usize, out: &mut String) {
+    line(depth, &format!("{}#{}: {}", operator.name, operator.id, operator.description), out);
+    for input in &operator.inputs {
+        island(input, sources, depth + 1, out);
+    }
+}

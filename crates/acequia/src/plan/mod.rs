@@ -1,0 +1,58 @@
+//! From DataFusion's logical plan to an incremental plan.
+//!
+//! ```text
+//! logical plan -> resolve windows, bind the batch's time -> optimize (rules that are right on a delta)
+//!              -> cut at stateful nodes: islands of DataFusion's own physical plan, operators of `exec` between them
+//!              -> output mode: how operators emit, which columns are the key of the result
+//! ```
+//! Planning never touches a store. What cannot be incremental is refused here, naming the operator, the reason and
+//! the way out; nothing is run per batch in the hope that it is right.
+
+mod build;
+mod delta;
+mod duplicates;
+mod explain;
+mod key;
+mod node;
+mod optimize;
+mod refuse;
+mod reset;
+mod sessions;
+mod time_key;
+mod watermark;
+
+pub use delta::Slot;
+pub use node::{Island, Node, OperatorNode, SourceLeaf, StreamingPlan};
+pub use watermark::{EventTimeObserver, EventTimeObservers};
+
+use crate::functions::BatchTime;
+use acequia_core::{ErrorKind, OutputMode, Result};
+use datafusion::execution::SessionState;
+use datafusion::logical_expr::LogicalPlan;
+use std::sync::Arc;
+
+/// Plans a continuous query.
+///
+/// Without a mode it is `APPEND` where the query allows it, otherwise `UPDATE`.
+///
+/// # Errors
+/// `Unsupported` for what cannot be incremental in this mode; `Invalid` for what is wrong in itself.
+pub async fn plan_streaming(
+    state: &SessionState,
+    plan: LogicalPlan,
+    mode: Option<OutputMode>,
+) -> Result<StreamingPlan> {
+    let batch_time = Arc::new(BatchTime::default());
+    let state = optimize::streaming_state(state);
+    let plan = optimize::optimize(&state, plan, &batch_time)?;
+    let first = mode.unwrap_or(OutputMode::Append);
+    let planned = build::build(&state, &plan, first, Arc::clone(&batch_time)).await;
+    match planned {
+        Err(e) if mode.is_none() && e.kind() == ErrorKind::Unsupported => {
+            build::build(&state, &plan, OutputMode::Update, batch_time).await
+        }
+        planned => planned,
+    }
+}
+
+pub use build::is_streaming;

@@ -1,0 +1,86 @@
+//! Refusals: what cannot be done incrementally, why, and what can be done instead.
+
+use acequia_core::{Error, OutputMode};
+use datafusion::logical_expr::LogicalPlan;
+
+/// A join of two streams.
+pub(super) fn stream_join(kind: impl std::fmt::Display) -> Error {
+    Error::unsupported(format!(
+        "a {kind} join of two streams is not incremental yet; join the stream with a static table, or aggregate first and use EMIT COMPLETE"
+    ))
+}
+
+/// A join with a static table that would have to give a row of the table once no row of the stream can match it.
+pub(super) fn preserved_static(kind: impl std::fmt::Display) -> Error {
+    Error::unsupported(format!(
+        "a {kind} join would have to keep which rows of the static table found no partner yet; put the stream on the side whose rows are kept"
+    ))
+}
+
+/// A stateful operator over rows that another one takes back.
+pub(super) fn over_changes(operator: &str, mode: OutputMode) -> Error {
+    Error::unsupported(format!(
+        "{operator} over the changing result of an aggregate is not incremental yet in {mode} mode; use EMIT COMPLETE, or make the inner aggregate final with a window over an event-time column that has a watermark, and EMIT APPEND"
+    ))
+}
+
+/// An aggregate in `APPEND` mode whose groups are never final.
+pub(super) fn never_final(what: &str) -> Error {
+    Error::unsupported(format!(
+        "{what} in APPEND mode needs an event-time column with a watermark among the GROUP BY columns, as window(ts, '10 minutes'), so that its rows become final; add one, or use EMIT UPDATE, COMPLETE or CHANGES"
+    ))
+}
+
+/// `COMPLETE` of a query that keeps no result.
+pub(super) fn nothing_kept() -> Error {
+    Error::unsupported(
+        "COMPLETE mode needs a result that is kept, as that of an aggregate or DISTINCT, and this query passes rows through; use EMIT APPEND",
+    )
+}
+
+/// `UPDATE` of a result without a key.
+pub(super) fn no_key(missing: &[String]) -> Error {
+    let way_out = "use EMIT COMPLETE or EMIT CHANGES";
+    if missing.is_empty() {
+        return Error::unsupported(format!(
+            "UPDATE mode needs a key of the result, and none can be derived; {way_out}"
+        ));
+    }
+    Error::unsupported(format!(
+        "UPDATE mode needs the key of the result in the SELECT list; add {}, or {way_out}",
+        missing.iter().map(|m| format!("`{m}`")).collect::<Vec<_>>().join(", ")
+    ))
+}
+
+/// A session window that is used for anything but grouping.
+pub(super) fn ungrouped_session() -> Error {
+    Error::unsupported(
+        "a session window has bounds only within GROUP BY; group by it (both bounds, and every PARTITION BY column of SESSION)",
+    )
+}
+
+/// A node that is not incremental (yet).
+pub(super) fn node(plan: &LogicalPlan) -> Error {
+    let (what, way_out) = match plan {
+        LogicalPlan::Sort(_) => {
+            ("ORDER BY over a stream", "sort an aggregate's result with EMIT COMPLETE, or leave it out")
+        }
+        LogicalPlan::Limit(_) => {
+            ("LIMIT over a stream", "limit an aggregate's result with EMIT COMPLETE, or leave it out")
+        }
+        LogicalPlan::Window(_) => (
+            "OVER (a window function) over a stream",
+            "group by a window of event time, or use it over an aggregate with EMIT COMPLETE",
+        ),
+        LogicalPlan::RecursiveQuery(_) => ("WITH RECURSIVE over a stream", "use it over static tables"),
+        LogicalPlan::Subquery(_) => {
+            ("a subquery over a stream inside an expression", "use a static table in it")
+        }
+        LogicalPlan::Distinct(_) => (
+            "DISTINCT ON with ORDER BY over a stream",
+            "leave the ORDER BY out: the first row to come is kept",
+        ),
+        _ => ("this operator over a stream", "write the query another way"),
+    };
+    Error::unsupported(format!("{what} is not incremental yet; {way_out}: operator=`{}`", plan.display()))
+}

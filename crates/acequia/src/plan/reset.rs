@@ -1,0 +1,70 @@
+//! Running one physical plan again and again.
+//!
+//! A template is never executed itself: each batch gets a copy with its state reset, since an executed plan keeps
+//! channels, build sides and counters of its batch. One thing is kept on purpose: the build side of a hash join over
+//! static data, for the join types whose build side holds nothing about the probing rows. It is then built once for
+//! the life of the query instead of once per batch.
+
+use crate::plan::delta::DeltaExec;
+use datafusion::common::{JoinType, Result};
+use datafusion::execution::TaskContext;
+use datafusion::physical_plan::execution_plan::{ChildrenPropertiesMode, ReplaceChildrenOptions};
+use datafusion::physical_plan::joins::{HashJoinExec, PartitionMode};
+use datafusion::physical_plan::{ExecutionPlan, SendableRecordBatchStream, execute_stream};
+use std::sync::Arc;
+
+/// A physical plan that can be run for every batch, by one batch at a time.
+#[derive(Debug)]
+pub struct IslandTemplate {
+    plan: Arc<dyn ExecutionPlan>,
+    task: Arc<TaskContext>,
+}
+
+impl IslandTemplate {
+    /// A template from a plan that has not been executed.
+    pub fn new(plan: Arc<dyn ExecutionPlan>, task: Arc<TaskContext>) -> Self {
+        Self { plan, task }
+    }
+
+    /// The plan.
+    pub fn plan(&self) -> &Arc<dyn ExecutionPlan> {
+        &self.plan
+    }
+
+    /// Runs a copy for one batch, whose rows are in the slots already.
+    ///
+    /// # Errors
+    /// What the plan's nodes say when they start.
+    pub fn run(&self) -> Result<SendableRecordBatchStream> {
+        execute_stream(reset(&self.plan)?, Arc::clone(&self.task))
+    }
+}
+
+fn reset(plan: &Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
+    if plan.is::<DeltaExec>() {
+        return Ok(Arc::clone(plan));
+    }
+    let kept = kept_build_side(plan);
+    let children = plan.children();
+    let mut fresh = Vec::with_capacity(children.len());
+    for (index, child) in children.into_iter().enumerate() {
+        fresh.push(if kept && index == 0 { Arc::clone(child) } else { reset(child)? });
+    }
+    let options = ReplaceChildrenOptions::new(ChildrenPropertiesMode::Keep);
+    let plan = Arc::clone(plan).replace_children(fresh, options)?;
+    if kept { Ok(plan) } else { plan.reset_state() }
+}
+
+/// Whether the plan is a hash join whose build side can serve all batches.
+fn kept_build_side(plan: &Arc<dyn ExecutionPlan>) -> bool {
+    let Some(join) = plan.downcast_ref::<HashJoinExec>() else { return false };
+    let stateless_build = matches!(
+        join.join_type(),
+        JoinType::Inner | JoinType::Right | JoinType::RightSemi | JoinType::RightAnti
+    );
+    stateless_build && *join.partition_mode() == PartitionMode::CollectLeft && !reads_delta(join.left())
+}
+
+fn reads_delta(plan: &Arc<dyn ExecutionPlan>) -> bool {
+    plan.is::<DeltaExec>() || plan.children().into_iter().any(reads_delta)
+}

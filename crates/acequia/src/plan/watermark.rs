@@ -1,0 +1,211 @@
+//! The physical side of `WATERMARK FOR`: passes rows through and remembers the latest event time among them.
+
+use crate::functions::EventTimeWatermark;
+use acequia_core::Timestamp;
+use arrow::array::{Array, ArrayRef, RecordBatch, cast::AsArray};
+use arrow::compute::max;
+use arrow::datatypes::{
+    DataType, SchemaRef, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType,
+    TimestampNanosecondType, TimestampSecondType,
+};
+use async_trait::async_trait;
+use datafusion::catalog::Session;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::{Result, internal_err};
+use datafusion::execution::TaskContext;
+use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
+use datafusion::logical_expr::{LogicalPlan, UserDefinedLogicalNode};
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_plan::execution_plan::{ChildrenPropertiesMode, ReplaceChildrenOptions};
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::{
+    DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties, SendableRecordBatchStream,
+};
+use datafusion::physical_planner::{ExtensionPlanner, PhysicalPlanner};
+use futures::TryStreamExt;
+use parking_lot::Mutex;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+/// A `WATERMARK FOR` of the query: its name, its delay, and the latest event time that its rows showed.
+#[derive(Debug)]
+pub struct EventTimeObserver {
+    id: String,
+    delay_micros: i64,
+    latest: Mutex<Option<Timestamp>>,
+}
+
+impl EventTimeObserver {
+    /// The unique name of the watermark: its stream's.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// How far the watermark stays behind the latest event time, in microseconds.
+    pub fn delay_micros(&self) -> i64 {
+        self.delay_micros
+    }
+
+    /// The latest event time since the last call.
+    pub fn take(&self) -> Option<Timestamp> {
+        self.latest.lock().take()
+    }
+
+    fn observe(&self, times: &ArrayRef) -> Result<()> {
+        let seen = latest_event_time(times)?;
+        let mut latest = self.latest.lock();
+        *latest = (*latest).max(seen);
+        Ok(())
+    }
+}
+
+/// The latest time of a timestamp column, NULLs left out; nanoseconds round down.
+fn latest_event_time(times: &ArrayRef) -> Result<Option<Timestamp>> {
+    let DataType::Timestamp(unit, _) = times.data_type() else {
+        return internal_err!("watermark column is not a timestamp: {}", times.data_type());
+    };
+    let micros = match unit {
+        TimeUnit::Second => {
+            max(times.as_primitive::<TimestampSecondType>()).map(|t| t.saturating_mul(1_000_000))
+        }
+        TimeUnit::Millisecond => {
+            max(times.as_primitive::<TimestampMillisecondType>()).map(|t| t.saturating_mul(1_000))
+        }
+        TimeUnit::Microsecond => max(times.as_primitive::<TimestampMicrosecondType>()),
+        TimeUnit::Nanosecond => {
+            max(times.as_primitive::<TimestampNanosecondType>()).map(|t| t.div_euclid(1_000))
+        }
+    };
+    Ok(micros.map(Timestamp))
+}
+
+/// All watermarks of a query, by name. A stream that is read twice has one observer.
+#[derive(Debug, Default)]
+pub struct EventTimeObservers {
+    by_id: Mutex<BTreeMap<String, Arc<EventTimeObserver>>>,
+}
+
+impl EventTimeObservers {
+    /// The observer of this name, made if need be.
+    fn get(&self, id: &str, delay_micros: i64) -> Arc<EventTimeObserver> {
+        let mut by_id = self.by_id.lock();
+        let make =
+            || Arc::new(EventTimeObserver { id: id.to_string(), delay_micros, latest: Mutex::new(None) });
+        Arc::clone(by_id.entry(id.to_string()).or_insert_with(make))
+    }
+
+    /// All of them, in the order of their names.
+    pub fn all(&self) -> Vec<Arc<EventTimeObserver>> {
+        self.by_id.lock().values().cloned().collect()
+    }
+}
+
+/// Plans [`EventTimeWatermark`] nodes as [`WatermarkExec`].
+pub(super) struct WatermarkPlanner {
+    /// Where the observers of the query are registered.
+    pub(super) observers: Arc<EventTimeObservers>,
+}
+
+#[async_trait]
+impl ExtensionPlanner for WatermarkPlanner {
+    async fn plan_extension(
+        &self,
+        _planner: &dyn PhysicalPlanner,
+        node: &dyn UserDefinedLogicalNode,
+        _logical_inputs: &[&LogicalPlan],
+        physical_inputs: &[Arc<dyn ExecutionPlan>],
+        _session: &dyn Session,
+        _context: &PhysicalPlanningContext,
+    ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+        let Some(node) = node.as_any().downcast_ref::<EventTimeWatermark>() else { return Ok(None) };
+        let observer = self.observers.get(node.id(), node.delay());
+        let input = Arc::clone(&physical_inputs[0]);
+        Ok(Some(Arc::new(WatermarkExec { input, column: node.column_index()?, observer })))
+    }
+}
+
+/// Passes its input through and shows the event times to an observer.
+#[derive(Debug)]
+struct WatermarkExec {
+    input: Arc<dyn ExecutionPlan>,
+    column: usize,
+    observer: Arc<EventTimeObserver>,
+}
+
+impl DisplayAs for WatermarkExec {
+    fn fmt_as(&self, _t: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "WatermarkExec: {} column={}", self.observer.id, self.schema().field(self.column).name())
+    }
+}
+
+impl ExecutionPlan for WatermarkExec {
+    fn name(&self) -> &str {
+        "WatermarkExec"
+    }
+
+    fn schema(&self) -> SchemaRef {
+        self.input.schema()
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        self.input.properties()
+    }
+
+    fn maintains_input_order(&self) -> Vec<bool> {
+        vec![true]
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        vec![&self.input]
+    }
+
+    fn apply_expressions(
+        &self,
+        _f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn replace_children(
+        self: Arc<Self>,
+        mut children: Vec<Arc<dyn ExecutionPlan>>,
+        _options: ReplaceChildrenOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let Some(input) = children.pop() else { return internal_err!("WatermarkExec has one input") };
+        Ok(Arc::new(Self { input, column: self.column, observer: Arc::clone(&self.observer) }))
+    }
+
+    fn with_new_children(
+        self: Arc<Self>,
+        children: Vec<Arc<dyn ExecutionPlan>>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        self.replace_children(children, ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute))
+    }
+
+    fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        let input = self.input.execute(partition, context)?;
+        let (column, observer) = (self.column, Arc::clone(&self.observer));
+        let observed = input.and_then(move |batch: RecordBatch| {
+            let result = observer.observe(batch.column(column)).map(|()| batch);
+            futures::future::ready(result)
+        });
+        Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), observed)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arrow::array::{TimestampMillisecondArray, TimestampNanosecondArray};
+
+    #[test]
+    fn latest_event_time_leaves_nulls_out_and_rounds_down() {
+        let times: ArrayRef = Arc::new(TimestampMillisecondArray::from(vec![Some(5), None, Some(-7)]));
+        assert_eq!(latest_event_time(&times).unwrap(), Some(Timestamp(5_000)));
+        let times: ArrayRef = Arc::new(TimestampNanosecondArray::from(vec![-1]));
+        assert_eq!(latest_event_time(&times).unwrap(), Some(Timestamp(-1)));
+        let times: ArrayRef = Arc::new(TimestampNanosecondArray::from(vec![None]));
+        assert_eq!(latest_event_time(&times).unwrap(), None);
+    }
+}

@@ -1,0 +1,453 @@
+//! The micro-batch protocol.
+//!
+//! ```text
+//! 1 choose    offsets per source, watermark, batch time   -> offsets/N   what batch N is, for ever
+//! 2 run       the plan over exactly that
+//! 3 seal      the state delta of batch N                  -> state segment
+//! 4 write     the sink stages its output, returns receipts
+//! 5 commit    state, receipts, next watermark             -> commits/N   the one decision
+//! 6 publish   the sink makes batch N visible, idempotent
+//! ```
+//! A restart finds either `commits/N`, publishes it again if need be and goes on with N+1; or `offsets/N` without it,
+//! and runs N again with the same offsets, watermark and time over state N-1. The fence is checked before every batch.
+
+use super::execute::{BatchRun, adapt};
+use super::output::OutputShape;
+use super::progress::{Durations, SourceProgress, StateOperatorProgress, StreamingQueryProgress, millis};
+use super::watermark::WatermarkTracker;
+use crate::exec::BatchContext;
+use crate::plan::{Node, StreamingPlan};
+use acequia_core::state::TableDelta;
+use acequia_core::{
+    Advance, BatchId, Clock, Error, Offset, OffsetRange, OperatorId, ReadMetrics, Result, Sink, Source,
+    Timestamp, Watermark,
+};
+use acequia_state::{
+    Checkpoint, CommitOutcome, CommitRecord, OffsetRecord, OperatorRecord, SourceOffsets, StateManifest,
+    StateStore,
+};
+use arrow::array::RecordBatch;
+use datafusion::physical_plan::SendableRecordBatchStream;
+use futures::{StreamExt, TryStreamExt, stream};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How many batches' logs and state versions are kept.
+const RETAINED_BATCHES: usize = 100;
+
+/// A source of the query and how far it was read.
+#[derive(Debug)]
+pub(super) struct SourceRun {
+    /// The stream's name.
+    pub(super) name: String,
+    /// The source.
+    pub(super) source: Box<dyn Source>,
+    /// The end of the last batch.
+    pub(super) position: Option<Offset>,
+    /// Which leaves of the plan read it.
+    pub(super) leaves: Vec<usize>,
+    /// Whether nothing will ever come again.
+    pub(super) ended: bool,
+    /// Whether its end closes its windows.
+    pub(super) final_watermark: bool,
+}
+
+/// The durable side of a query.
+#[derive(Debug)]
+pub(super) struct Durability {
+    pub(super) checkpoint: Checkpoint,
+    pub(super) state: StateStore,
+}
+
+/// Runs the batches of one query.
+#[derive(Debug)]
+pub(super) struct MicroBatches {
+    pub(super) id: String,
+    pub(super) run_id: String,
+    pub(super) name: String,
+    pub(super) plan: StreamingPlan,
+    pub(super) shape: OutputShape,
+    pub(super) sources: Vec<SourceRun>,
+    pub(super) sink: Box<dyn Sink>,
+    pub(super) durability: Option<Durability>,
+    pub(super) tracker: WatermarkTracker,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) next: BatchId,
+    /// The watermark in force in the last batch.
+    pub(super) in_force: Watermark,
+    pub(super) last_time: Timestamp,
+    /// A batch that an earlier run began and did not commit.
+    pub(super) pending: Option<OffsetRecord>,
+}
+
+/// What there is to do next.
+#[derive(Debug)]
+pub(super) enum Choice {
+    /// A batch.
+    Batch {
+        /// What it is.
+        offsets: Box<OffsetRecord>,
+        /// Whether an earlier run has written that down already.
+        logged: bool,
+    },
+    /// Nothing now.
+    Idle,
+    /// Nothing ever.
+    Ended,
+}
+
+impl MicroBatches {
+    /// Decides what the next batch is.
+    pub(super) async fn choose(&mut self) -> Result<Choice> {
+        if let Some(pending) = self.pending.take() {
+            return Ok(Choice::Batch { offsets: Box::new(pending), logged: true });
+        }
+        let now = self.clock.now().max(self.last_time);
+        let ends = self.advance_sources(now).await?;
+        self.tracker.advance(now);
+        let watermark = self.tracker.state().global;
+        let has_data = ends.iter().any(Option::is_some);
+        let first_of_none = self.sources.is_empty() && self.next == BatchId(0);
+        if !has_data && !first_of_none && !self.wakes_at(watermark) {
+            let over = self.sources.iter().all(|source| source.ended);
+            return Ok(if over { Choice::Ended } else { Choice::Idle });
+        }
+        let sources = self.sources.iter().zip(ends).map(|(source, end)| SourceOffsets {
+            name: source.name.clone(),
+            start: source.position.clone(),
+            end: end.or_else(|| source.position.clone()),
+        });
+        let offsets = OffsetRecord {
+            batch: self.next,
+            epoch: self.epoch(),
+            batch_time: now,
+            watermark: self.tracker.state().clone(),
+            sources: sources.collect(),
+        };
+        Ok(Choice::Batch { offsets: Box::new(offsets), logged: false })
+    }
+
+    /// Where each source would end in the next batch; `None` where it has nothing.
+    async fn advance_sources(&mut self, now: Timestamp) -> Result<Vec<Option<Offset>>> {
+        let mut advances = Vec::with_capacity(self.sources.len());
+        for source in &mut self.sources {
+            let advance = source.source.next_offset(source.position.as_ref()).await;
+            advances.push(advance.map_err(|e| e.context(format!("stream `{}`", source.name)))?);
+        }
+        let steps = advances.iter().filter_map(|advance| match advance {
+            Advance::To { step, .. } => *step,
+            _ => None,
+        });
+        let lowest = steps.min();
+        let mut ends = Vec::with_capacity(advances.len());
+        for (source, advance) in self.sources.iter_mut().zip(advances) {
+            ends.push(match advance {
+                Advance::To { step: Some(step), .. } if Some(step) != lowest => None,
+                Advance::To { end, .. } => Some(end),
+                Advance::Idle => None,
+                Advance::Ended => {
+                    if !std::mem::replace(&mut source.ended, true) && source.final_watermark {
+                        self.tracker.finish(&source.name, now);
+                    }
+                    None
+                }
+            });
+        }
+        Ok(ends)
+    }
+
+    /// One batch of all that is there, whatever the limits (`TRIGGER ONCE`).
+    pub(super) async fn choose_all(&mut self) -> Result<Choice> {
+        let before: Vec<Option<Offset>> = self.sources.iter().map(|source| source.position.clone()).collect();
+        let mut choice = self.choose().await?;
+        while let Choice::Batch { offsets, .. } = &mut choice {
+            for (source, range) in self.sources.iter_mut().zip(&offsets.sources) {
+                source.position.clone_from(&range.end);
+            }
+            let more = self.advance_sources(offsets.batch_time).await?;
+            if more.iter().all(Option::is_none) {
+                break;
+            }
+            for (range, end) in offsets.sources.iter_mut().zip(more) {
+                range.end = end.or_else(|| range.end.take());
+            }
+        }
+        for (source, position) in self.sources.iter_mut().zip(before) {
+            source.position = position;
+        }
+        Ok(choice)
+    }
+
+    fn wakes_at(&self, watermark: Watermark) -> bool {
+        watermark > self.in_force
+            && self.plan.root.operators().iter().any(|node| node.operator.wakes_at(watermark))
+    }
+
+    fn epoch(&self) -> acequia_core::Epoch {
+        self.durability.as_ref().map(|d| d.checkpoint.epoch()).unwrap_or_default()
+    }
+
+    /// Runs a batch from its offsets to its publication.
+    pub(super) async fn run(
+        &mut self,
+        offsets: OffsetRecord,
+        logged: bool,
+    ) -> Result<StreamingQueryProgress> {
+        let started = self.clock.elapsed();
+        let mut durations = Durations::default();
+        if let Some(durability) = &self.durability {
+            durability.checkpoint.check_fence().await?;
+            if !logged {
+                durability.checkpoint.write_offsets(&offsets).await?;
+            }
+        }
+        let logged = self.clock.elapsed();
+        durations.wal_commit = millis(logged - started);
+
+        let metrics: Vec<Arc<ReadMetrics>> = self.plan.sources.iter().map(|_| Arc::default()).collect();
+        let (output_rows, receipt) = self.execute(&offsets, &metrics).await?;
+        let computed = self.clock.elapsed();
+        durations.add_batch = millis(computed - logged);
+
+        self.tracker.observe(offsets.batch_time);
+        let sealed = self.seal(offsets.batch).await?;
+        let sealed_at = self.clock.elapsed();
+        durations.state_commit = millis(sealed_at - computed);
+
+        self.commit(&offsets, sealed, receipt, &metrics).await?;
+        let finished = self.clock.elapsed();
+        durations.commit_offsets = millis(finished - sealed_at);
+        durations.trigger_execution = millis(finished - started);
+
+        let progress = self.progress(&offsets, &metrics, output_rows, durations, finished - started);
+        self.next = offsets.batch.next();
+        self.in_force = offsets.watermark.global;
+        self.last_time = offsets.batch_time;
+        Ok(progress)
+    }
+
+    /// Reads, computes and stages the output.
+    async fn execute(
+        &mut self,
+        offsets: &OffsetRecord,
+        metrics: &[Arc<ReadMetrics>],
+    ) -> Result<(u64, acequia_core::SinkReceipt)> {
+        self.plan.batch_time.set(offsets.batch_time);
+        self.tracker.discard();
+        let mut leaves = self.open_leaves(offsets, metrics).await?;
+        let context = BatchContext {
+            batch: offsets.batch,
+            watermark: offsets.watermark.global,
+            late_watermark: offsets.watermark.global,
+            batch_time: offsets.batch_time,
+            durable: self.durability.is_some(),
+        };
+        let mut run = BatchRun { context, previous: self.in_force, leaves: &mut leaves };
+        let Node::Island(root) = &mut self.plan.root else {
+            return Err(Error::internal("the root of a plan is an island"));
+        };
+        let rows = run.island(root).await?;
+        let mut writer = self.sink.writer(offsets.batch).await?;
+        let written = self.shape.write(rows, writer.as_mut()).await?;
+        Ok((written, writer.finish().await?))
+    }
+
+    /// The rows of every leaf in this batch.
+    async fn open_leaves(
+        &mut self,
+        offsets: &OffsetRecord,
+        metrics: &[Arc<ReadMetrics>],
+    ) -> Result<Vec<Option<SendableRecordBatchStream>>> {
+        let mut leaves: Vec<Option<SendableRecordBatchStream>> =
+            self.plan.sources.iter().map(|_| None).collect();
+        for (source, range) in self.sources.iter().zip(&offsets.sources) {
+            let splits = match &range.end {
+                Some(end) if range.start.as_ref() != Some(end) => {
+                    let range = OffsetRange { start: range.start.clone(), end: end.clone() };
+                    source
+                        .source
+                        .plan_splits(&range)
+                        .await
+                        .map_err(|e| e.context(format!("stream `{}`", source.name)))?
+                }
+                _ => vec![],
+            };
+            for leaf in &source.leaves {
+                let projection = self.plan.sources[*leaf].slot.projection();
+                let schema = source.source.schema();
+                let schema = match &projection {
+                    Some(columns) => Arc::new(schema.project(columns)?),
+                    None => schema,
+                };
+                let (reader, counters) = (source.source.reader(), Arc::clone(&metrics[*leaf]));
+                let reads = splits
+                    .clone()
+                    .into_iter()
+                    .map(move |split| reader.read(&split, projection.as_deref(), &counters));
+                let name = source.name.clone();
+                let rows =
+                    stream::iter(reads).try_flatten().map_err(move |e| e.context(format!("stream `{name}`")));
+                leaves[*leaf] = Some(adapt(schema, rows.boxed()));
+            }
+        }
+        Ok(leaves)
+    }
+
+    async fn seal(&mut self, batch: BatchId) -> Result<StateManifest> {
+        let Some(durability) = &mut self.durability else { return Ok(StateManifest::default()) };
+        let mut deltas: Vec<TableDelta> = vec![];
+        self.plan.root.try_for_each_operator(&mut |node| -> Result<()> {
+            deltas.extend(node.operator.take_deltas()?);
+            Ok(())
+        })?;
+        durability.state.seal(batch, deltas).await
+    }
+
+    async fn commit(
+        &mut self,
+        offsets: &OffsetRecord,
+        state: StateManifest,
+        receipt: acequia_core::SinkReceipt,
+        metrics: &[Arc<ReadMetrics>],
+    ) -> Result<()> {
+        let receipts = vec![receipt];
+        if let Some(durability) = &self.durability {
+            let record = CommitRecord {
+                batch: offsets.batch,
+                epoch: durability.checkpoint.epoch(),
+                next_watermark: self.tracker.state().clone(),
+                state,
+                receipts: receipts.clone(),
+                operators: operator_records(&self.plan),
+                rows_in: metrics.iter().map(|m| m.rows()).sum(),
+            };
+            if durability.checkpoint.write_commit(&record).await? == CommitOutcome::TakenByOlder {
+                return Err(Error::unavailable(format!(
+                    "another run of this query committed the batch first: batch={}; start the query again",
+                    offsets.batch
+                )));
+            }
+        }
+        self.sink.publish(offsets.batch, &receipts).await?;
+        for (source, range) in self.sources.iter_mut().zip(&offsets.sources) {
+            source.position.clone_from(&range.end);
+            if let Some(end) = &range.end {
+                // Only cleaning up: what is left is removed with the next batch.
+                if let Err(error) = source.source.commit(end).await {
+                    tracing::warn!(stream = source.name, %error, "source could not forget what is committed");
+                }
+            }
+        }
+        if let Some(durability) = &self.durability {
+            durability.checkpoint.purge(RETAINED_BATCHES).await?;
+        }
+        Ok(())
+    }
+
+    fn progress(
+        &self,
+        offsets: &OffsetRecord,
+        metrics: &[Arc<ReadMetrics>],
+        output_rows: u64,
+        durations: Durations,
+        took: Duration,
+    ) -> StreamingQueryProgress {
+        let sources: Vec<SourceProgress> = self
+            .sources
+            .iter()
+            .zip(&offsets.sources)
+            .map(|(source, range)| SourceProgress {
+                description: source.name.clone(),
+                start_offset: range.start.clone(),
+                end_offset: range.end.clone(),
+                num_input_rows: source.leaves.iter().map(|leaf| metrics[*leaf].rows()).max().unwrap_or(0),
+            })
+            .collect();
+        let input_rows: u64 = sources.iter().map(|s| s.num_input_rows).sum();
+        let operators = self.plan.root.operators();
+        let state_operators: Vec<StateOperatorProgress> = operators
+            .iter()
+            .map(|node| StateOperatorProgress {
+                operator_name: format!("{}#{}", node.name, node.id),
+                num_rows_total: node.operator.state_rows() as u64,
+                memory_used_bytes: node.operator.state_bytes() as u64,
+                num_rows_dropped_by_watermark: node.operator.late_rows(),
+            })
+            .collect();
+        StreamingQueryProgress {
+            id: self.id.clone(),
+            run_id: self.run_id.clone(),
+            name: self.name.clone(),
+            timestamp: offsets.batch_time,
+            batch_id: offsets.batch,
+            num_input_rows: input_rows,
+            num_skipped_records: metrics.iter().map(|m| m.skipped()).sum(),
+            num_late_rows: operators.iter().map(|node| node.operator.late_rows()).sum(),
+            num_output_rows: output_rows,
+            processed_rows_per_second: input_rows as f64 / took.as_secs_f64().max(1e-6),
+            duration_ms: durations,
+            watermark: offsets.watermark.global,
+            next_watermark: self.tracker.state().global,
+            state_operators,
+            sources,
+        }
+    }
+}
+
+fn operator_records(plan: &StreamingPlan) -> Vec<OperatorRecord> {
+    let record = |node: &&crate::plan::OperatorNode| OperatorRecord {
+        id: node.id,
+        name: node.name.to_string(),
+        fingerprint: node.fingerprint.clone(),
+    };
+    plan.root.operators().iter().map(record).collect()
+}
+
+/// Puts the state of the last committed batch back into the operators of a plan.
+///
+/// # Errors
+/// `Invalid` naming the operator whose state cannot serve the query as it is now; `Data` for damage.
+pub(super) async fn restore(
+    plan: &mut StreamingPlan,
+    state: &mut StateStore,
+    commit: &CommitRecord,
+) -> Result<()> {
+    let now = operator_records(plan);
+    for operator in &now {
+        match commit.operators.iter().find(|before| before.id == operator.id) {
+            Some(before) if before.fingerprint == operator.fingerprint => {}
+            Some(before) => return Err(changed(operator, &before.fingerprint)),
+            None => return Err(changed(operator, "nothing")),
+        }
+    }
+    if let Some(gone) =
+        commit.operators.iter().find(|before| now.iter().all(|operator| operator.id != before.id))
+    {
+        return Err(Error::invalid(format!(
+            "the query no longer has operator {}#{}, whose state is in the checkpoint: was=`{}`; use a new checkpoint, or the query as it was",
+            gone.name, gone.id, gone.fingerprint
+        )));
+    }
+    let reader = state.restore(&commit.state).await?;
+    let mut tables: Vec<(OperatorId, String)> = vec![];
+    for node in plan.root.operators() {
+        tables.extend(node.operator.tables().into_iter().map(|table| (node.id, table.name)));
+    }
+    for (id, table) in tables {
+        let mut put_back = |rows: RecordBatch| {
+            plan.root.try_for_each_operator(&mut |node| match node.id == id {
+                true => node.operator.restore(&table, rows.clone()),
+                false => Ok(()),
+            })
+        };
+        reader.rows(id, &table, &mut put_back).await?;
+    }
+    Ok(())
+}
+
+fn changed(operator: &OperatorRecord, before: &str) -> Error {
+    Error::invalid(format!(
+        "operator {}#{} differs from the one whose state is in the checkpoint: was=`{before}` is=`{}`; filters and other expressions may change between runs, the keys, aggregates and windows of a stateful operator may not: use a new checkpoint, or the query as it was",
+        operator.name, operator.id, operator.fingerprint
+    ))
+}

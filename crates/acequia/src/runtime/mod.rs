@@ -1,0 +1,14 @@
+//! Running continuous queries: triggers, the micro-batch protocol, recovery, progress.
+
+mod execute;
+mod micro_batch;
+mod output;
+mod progress;
+mod query;
+mod run;
+mod watermark;
+
+pub use progress::{Durations, SourceProgress, StateOperatorProgress, StreamingQueryProgress};
+pub use query::{QueryListener, StateTable, StreamingQuery};
+pub use run::{QueryDefinition, start};
+pub use watermark::WatermarkPolicy;

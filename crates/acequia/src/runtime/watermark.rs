@@ -1,0 +1,113 @@
+//! The query's watermark: from the event times that its streams showed to the one value that a batch uses.
+//!
+//! Each named watermark is `latest event time - delay`. The query's is their minimum (nothing is known until every
+//! stream has spoken) or their maximum, as `acequia.watermark.policy` says. It is constant within a batch, never goes
+//! back, and what a batch sees counts from the next batch on.
+
+use crate::plan::EventTimeObservers;
+use acequia_core::{Timestamp, Watermark};
+use acequia_state::WatermarkState;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The event time of a stream that has ended and says `final_watermark = 'true'`: the last microsecond of year 9999.
+pub(super) const FINAL: Timestamp = Timestamp(253_402_300_799_999_999);
+
+/// How several streams combine.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum WatermarkPolicy {
+    /// The slowest stream decides.
+    #[default]
+    Min,
+    /// The fastest stream decides.
+    Max,
+}
+
+/// Tracks the watermark of a query.
+#[derive(Debug)]
+pub(super) struct WatermarkTracker {
+    observers: Arc<EventTimeObservers>,
+    policy: WatermarkPolicy,
+    idle_timeouts: BTreeMap<String, Duration>,
+    last_active: BTreeMap<String, Timestamp>,
+    state: WatermarkState,
+}
+
+impl WatermarkTracker {
+    /// A tracker that goes on from the last committed state.
+    pub(super) fn new(
+        observers: Arc<EventTimeObservers>,
+        policy: WatermarkPolicy,
+        idle_timeouts: BTreeMap<String, Duration>,
+        state: WatermarkState,
+    ) -> Self {
+        Self { observers, policy, idle_timeouts, last_active: BTreeMap::new(), state }
+    }
+
+    /// The state as it is.
+    pub(super) fn state(&self) -> &WatermarkState {
+        &self.state
+    }
+
+    /// Takes in what the batch at this time showed.
+    pub(super) fn observe(&mut self, batch_time: Timestamp) {
+        for observer in self.observers.all() {
+            let Some(seen) = observer.take() else { continue };
+            self.last_active.insert(observer.id().to_string(), batch_time);
+            let latest = self.state.max_event_times.entry(observer.id().to_string()).or_insert(seen);
+            *latest = (*latest).max(seen);
+        }
+        self.advance(batch_time);
+    }
+
+    /// Forgets what a failed batch showed.
+    pub(super) fn discard(&self) {
+        for observer in self.observers.all() {
+            observer.take();
+        }
+    }
+
+    /// Marks a stream as ended for good.
+    pub(super) fn finish(&mut self, id: &str, batch_time: Timestamp) {
+        if self.observers.all().iter().any(|observer| observer.id() == id) {
+            self.state.max_event_times.insert(id.to_string(), FINAL);
+            self.advance(batch_time);
+        }
+    }
+
+    /// Moves the watermark on, by idle streams too.
+    pub(super) fn advance(&mut self, now: Timestamp) {
+        let mut lowest: Option<Timestamp> = None;
+        let mut highest: Option<Timestamp> = None;
+        let mut all_spoken = true;
+        for observer in self.observers.all() {
+            self.last_active.entry(observer.id().to_string()).or_insert(now);
+            let latest = self.state.max_event_times.get(observer.id()).copied();
+            let own = latest
+                .map(|t| if t == FINAL { t } else { Timestamp(t.0.saturating_sub(observer.delay_micros())) });
+            highest = highest.max(own);
+            if self.is_idle(observer.id(), now) {
+                continue;
+            }
+            all_spoken &= own.is_some();
+            lowest = match (lowest, own) {
+                (Some(a), Some(b)) => Some(a.min(b)),
+                (a, b) => a.or(b),
+            };
+        }
+        let next = match self.policy {
+            WatermarkPolicy::Min if all_spoken => lowest,
+            WatermarkPolicy::Min => None,
+            WatermarkPolicy::Max => highest,
+        };
+        self.state.global = self.state.global.max(Watermark(next));
+    }
+
+    fn is_idle(&self, id: &str, now: Timestamp) -> bool {
+        let (Some(timeout), Some(active)) = (self.idle_timeouts.get(id), self.last_active.get(id)) else {
+            return false;
+        };
+        now.0.saturating_sub(active.0) > timeout.as_micros() as i64
+    }
+}

@@ -1,0 +1,194 @@
+//! INSERT INTO: rows into an in-memory stream, a continuous query into a sink, or DataFusion's own into a table.
+//!
+//! An INSERT into a stream hands its rows over as one step: one micro-batch. Between BEGIN and COMMIT rows are
+//! collected and handed over as one step over all their streams.
+
+use super::{Session, StatementOutput, single_name};
+use crate::catalog::{Stream, normalize};
+use crate::error::from_datafusion;
+use crate::plan::is_streaming;
+use crate::sql::{ColumnKind, Insert};
+use acequia_core::{Error, Result, options::unknown};
+use arrow::array::{Array, ArrayRef, RecordBatch, RecordBatchOptions, new_null_array};
+use arrow::compute::{CastOptions, cast_with_options};
+use std::sync::Arc;
+
+/// Rows that wait for COMMIT.
+#[derive(Default)]
+pub(super) struct Transaction {
+    rows: Vec<(Arc<Stream>, Vec<RecordBatch>)>,
+}
+
+impl Session {
+    pub(super) async fn insert(&self, insert: Insert) -> Result<StatementOutput> {
+        let name = single_name(&insert.target).unwrap_or_else(|_| insert.target.to_string());
+        if let Some(stream) = self.inner.catalog.find_stream(&name) {
+            return self.insert_into_stream(stream, insert).await;
+        }
+        if let Some(sink) = self.inner.catalog.find_sink(&name) {
+            return self.insert_into_sink(sink, insert).await;
+        }
+        if let Some(view) = self.inner.catalog.find_view(&name) {
+            return Err(Error::invalid(format!(
+                "rows of a materialized view come from its query: view=`{}`; insert into the streams that it reads",
+                view.name()
+            )));
+        }
+        if !self.inner.context.table_exist(name.as_str()).map_err(from_datafusion)? {
+            return Err(self.unknown_target(&name));
+        }
+        let plan = self.plan_query(&insert.query).await?;
+        if is_streaming(&plan) {
+            return Err(Error::unsupported(format!(
+                "a continuous query cannot write into a static table: table=`{name}`; CREATE SINK, or CREATE MATERIALIZED VIEW AS the query"
+            )));
+        }
+        insert.query.expect_plain("this one writes into a static table")?;
+        self.datafusion(insert.to_datafusion()).await
+    }
+
+    async fn insert_into_sink(
+        &self,
+        sink: Arc<crate::catalog::SinkDefinition>,
+        insert: Insert,
+    ) -> Result<StatementOutput> {
+        if self.inner.transaction.lock().is_some() {
+            return Err(Error::invalid(
+                "a continuous query cannot start between BEGIN and COMMIT; COMMIT first",
+            ));
+        }
+        if !insert.columns.is_empty() || insert.overwrite {
+            return Err(Error::unsupported(
+                "a sink has the columns of the query and its mode says what happens to old rows; leave out the column list and OVERWRITE, and name columns with AS",
+            ));
+        }
+        let plan = self.plan_query(&insert.query).await?;
+        self.start_sink_query(sink, plan, insert.query).await
+    }
+
+    async fn insert_into_stream(&self, stream: Arc<Stream>, insert: Insert) -> Result<StatementOutput> {
+        if stream.memory().is_none() {
+            return Err(Error::invalid(format!(
+                "rows of stream `{}` come from its connector; create a stream without WITH (...) to insert rows by hand",
+                stream.name()
+            )));
+        }
+        if insert.overwrite {
+            return Err(Error::unsupported("rows of a stream cannot be overwritten; use INSERT INTO"));
+        }
+        let plan = self.plan_query(&insert.query).await?;
+        if is_streaming(&plan) {
+            return Err(Error::unsupported(format!(
+                "a continuous query cannot write into a stream: stream=`{}`; CREATE VIEW for a part of a query, or CREATE SINK",
+                stream.name()
+            )));
+        }
+        insert.query.expect_plain("this one hands rows to a stream")?;
+        let StatementOutput::Rows { batches, .. } = self.collect(plan).await? else {
+            return Err(Error::internal("a query without rows"));
+        };
+        let columns: Vec<String> = insert.columns.iter().map(normalize).collect();
+        let rows = batches.iter().filter(|batch| batch.num_rows() > 0);
+        let rows = rows.map(|batch| conform(&stream, &columns, batch)).collect::<Result<Vec<_>>>()?;
+        let count: usize = rows.iter().map(RecordBatch::num_rows).sum();
+        if let Some(transaction) = self.inner.transaction.lock().as_mut() {
+            transaction.rows.push((stream, rows));
+            return Ok(StatementOutput::Done(format!("{count} rows wait for COMMIT")));
+        }
+        self.hand_over(vec![(stream, rows)])?;
+        Ok(StatementOutput::Step(format!("{count} rows inserted")))
+    }
+
+    pub(super) fn begin(&self) -> Result<StatementOutput> {
+        let mut transaction = self.inner.transaction.lock();
+        if transaction.is_some() {
+            return Err(Error::invalid("BEGIN within BEGIN; COMMIT or ROLLBACK first"));
+        }
+        *transaction = Some(Transaction::default());
+        Ok(StatementOutput::Done("begun".to_string()))
+    }
+
+    pub(super) fn commit(&self) -> Result<StatementOutput> {
+        let Some(transaction) = self.inner.transaction.lock().take() else {
+            return Err(Error::invalid("COMMIT without BEGIN"));
+        };
+        let count: usize =
+            transaction.rows.iter().flat_map(|(_, rows)| rows).map(RecordBatch::num_rows).sum();
+        self.hand_over(transaction.rows)?;
+        Ok(StatementOutput::Step(format!("{count} rows inserted")))
+    }
+
+    pub(super) fn rollback(&self) -> Result<StatementOutput> {
+        match self.inner.transaction.lock().take() {
+            Some(_) => Ok(StatementOutput::Done("rolled back".to_string())),
+            None => Err(Error::invalid("ROLLBACK without BEGIN")),
+        }
+    }
+
+    /// Gives rows to their streams as one step.
+    fn hand_over(&self, rows: Vec<(Arc<Stream>, Vec<RecordBatch>)>) -> Result<()> {
+        let mut by_stream: indexmap::IndexMap<String, (Arc<Stream>, Vec<RecordBatch>)> =
+            indexmap::IndexMap::new();
+        for (stream, batches) in rows {
+            let entry = by_stream.entry(stream.name().to_string()).or_insert_with(|| (stream, vec![]));
+            entry.1.extend(batches);
+        }
+        let step = self.inner.steps.advance();
+        for (stream, batches) in by_stream.into_values() {
+            if let Some(memory) = stream.memory() {
+                memory.append(step, batches)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Inserted rows in the columns of the stream, cast where need be.
+fn conform(stream: &Stream, columns: &[String], rows: &RecordBatch) -> Result<RecordBatch> {
+    let schema = stream.source_schema();
+    let physical: Vec<&str> = schema.fields().iter().map(|f| f.name().as_str()).collect();
+    let given: Vec<&str> =
+        if columns.is_empty() { physical.clone() } else { columns.iter().map(String::as_str).collect() };
+    if let Some(bad) = given.iter().find(|name| !physical.contains(*name)) {
+        let computed = stream.definition().columns.iter().any(|column| {
+            normalize(&column.name) == *bad && matches!(column.kind, ColumnKind::Computed { .. })
+        });
+        if computed {
+            return Err(Error::invalid(format!(
+                "column is computed and cannot be inserted: `{bad}`; leave it out"
+            )));
+        }
+        return Err(unknown(&format!("column of stream `{}`", stream.name()), bad, physical.iter().copied()));
+    }
+    if given.len() != rows.num_columns() {
+        return Err(Error::invalid(format!(
+            "stream `{}` takes {} columns and {} are given; columns=[{}]",
+            stream.name(),
+            given.len(),
+            rows.num_columns(),
+            given.join(", ")
+        )));
+    }
+    let strict = CastOptions { safe: false, ..CastOptions::default() };
+    let mut arrays: Vec<ArrayRef> = Vec::with_capacity(physical.len());
+    for field in schema.fields() {
+        let array = match given.iter().position(|name| *name == field.name()) {
+            None => new_null_array(field.data_type(), rows.num_rows()),
+            Some(index) => {
+                cast_with_options(rows.column(index), field.data_type(), &strict).map_err(|e| {
+                    Error::invalid(format!("column `{}` of stream `{}`: {e}", field.name(), stream.name()))
+                })?
+            }
+        };
+        if !field.is_nullable() && array.null_count() > 0 {
+            return Err(Error::invalid(format!(
+                "column is NOT NULL: `{}` of stream `{}`; give a value",
+                field.name(),
+                stream.name()
+            )));
+        }
+        arrays.push(array);
+    }
+    let options = RecordBatchOptions::new().with_row_count(Some(rows.num_rows()));
+    Ok(RecordBatch::try_new_with_options(Arc::clone(schema), arrays, &options)?)
+}

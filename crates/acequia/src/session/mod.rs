@@ -1,0 +1,302 @@
+//! The way in: a session holds streams, sinks, tables and running queries, and executes statements.
+//!
+//! ```no_run
+//! # async fn example() -> acequia::Result<()> {
+//! use acequia::{Session, StatementOutput};
+//!
+//! let session = Session::new()?;
+//! session.sql("CREATE STREAM lines (value VARCHAR) WITH (connector = 'socket', host = 'localhost', port = '9999')").await?;
+//! let outputs = session.sql("SELECT value, count(*) AS n FROM lines GROUP BY value EMIT UPDATE").await?;
+//! if let Some(StatementOutput::Query(query)) = outputs.last() {
+//!     query.await_termination().await?;
+//! }
+//! # Ok(())
+//! # }
+//! ```
+
+mod console;
+mod create;
+mod insert;
+mod introspect;
+mod queries;
+mod show;
+
+pub use queries::RunningQuery;
+
+use crate::catalog::Catalog;
+use crate::error::from_datafusion;
+use crate::functions;
+use crate::plan::is_streaming;
+use crate::runtime::{QueryListener, StreamingQuery, WatermarkPolicy};
+use crate::sql::{ContinuousQuery, ParsedStatement, Statement, parse};
+use acequia_connectors::sinks::ConsoleOut;
+use acequia_connectors::sources::StepCounter;
+use acequia_core::{BatchId, Clock, Error, OutputMode, Result, SinkBatch, SystemClock, options::unknown};
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use datafusion::execution::{SessionState, SessionStateBuilder};
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::prelude::{SessionConfig, SessionContext};
+use datafusion::sql::parser::Statement as DataFusionStatement;
+use datafusion::sql::sqlparser::ast::{ObjectName, Statement as SqlStatement};
+use indexmap::IndexMap;
+use parking_lot::{Mutex, RwLock};
+use std::sync::Arc;
+
+/// What a statement gave.
+#[derive(Debug)]
+pub enum StatementOutput {
+    /// It was done; the text says what.
+    Done(String),
+    /// Rows.
+    Rows {
+        /// Their columns.
+        schema: SchemaRef,
+        /// The rows.
+        batches: Vec<RecordBatch>,
+    },
+    /// Rows were handed to streams as one micro-batch.
+    Step(String),
+    /// A continuous query was started.
+    Query(Arc<StreamingQuery>),
+}
+
+/// What a `console` or `memory` sink got in one batch.
+#[derive(Debug)]
+pub struct BatchOutput<'a> {
+    /// The query's name.
+    pub query: &'a str,
+    /// The batch.
+    pub batch: BatchId,
+    /// What the rows mean.
+    pub mode: OutputMode,
+    /// The columns.
+    pub schema: &'a SchemaRef,
+    /// The rows.
+    pub parts: &'a [SinkBatch],
+}
+
+/// Is told what `console` and `memory` sinks get, batch by batch.
+pub type OutputListener = Arc<dyn Fn(BatchOutput<'_>) + Send + Sync>;
+
+/// A session. Clones are the same session.
+#[derive(Clone)]
+pub struct Session {
+    inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    context: SessionContext,
+    catalog: Catalog,
+    queries: Arc<RwLock<IndexMap<String, Arc<RunningQuery>>>>,
+    steps: StepCounter,
+    transaction: Mutex<Option<insert::Transaction>>,
+    policy: Mutex<WatermarkPolicy>,
+    clock: Arc<dyn Clock>,
+    console: Arc<dyn ConsoleOut>,
+    on_output: Option<OutputListener>,
+    listener: Option<Arc<dyn QueryListener>>,
+}
+
+/// Makes a [`Session`].
+#[derive(Default)]
+pub struct SessionBuilder {
+    clock: Option<Arc<dyn Clock>>,
+    console: Option<Arc<dyn ConsoleOut>>,
+    on_output: Option<OutputListener>,
+    listener: Option<Arc<dyn QueryListener>>,
+}
+
+impl SessionBuilder {
+    /// Where time comes from; the machine's clock by default.
+    #[must_use]
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = Some(clock);
+        self
+    }
+
+    /// Where `console` sinks print; standard output by default.
+    #[must_use]
+    pub fn console(mut self, console: Arc<dyn ConsoleOut>) -> Self {
+        self.console = Some(console);
+        self
+    }
+
+    /// Is told what `console` and `memory` sinks get.
+    #[must_use]
+    pub fn on_output(mut self, listener: OutputListener) -> Self {
+        self.on_output = Some(listener);
+        self
+    }
+
+    /// Is told of every batch of every query.
+    #[must_use]
+    pub fn listener(mut self, listener: Arc<dyn QueryListener>) -> Self {
+        self.listener = Some(listener);
+        self
+    }
+
+    /// The session.
+    ///
+    /// # Errors
+    /// `Internal` when DataFusion refuses a function of ours.
+    pub fn build(self) -> Result<Session> {
+        let config = SessionConfig::new().with_information_schema(true);
+        let queries = Arc::default();
+        let state = SessionStateBuilder::new().with_config(config).with_default_features();
+        let state = functions::install(state, functions::Mode::Batch).map_err(from_datafusion)?;
+        let context = SessionContext::new_with_state(state);
+        introspect::register(&context, Arc::clone(&queries));
+        let inner = Inner {
+            context,
+            catalog: Catalog::default(),
+            queries,
+            steps: StepCounter::default(),
+            transaction: Mutex::default(),
+            policy: Mutex::default(),
+            clock: self.clock.unwrap_or_else(|| Arc::new(SystemClock::default())),
+            console: self.console.unwrap_or_else(|| Arc::new(console::Stdout)),
+            on_output: self.on_output,
+            listener: self.listener,
+        };
+        Ok(Session { inner: Arc::new(inner) })
+    }
+}
+
+impl Session {
+    /// A session with the defaults.
+    ///
+    /// # Errors
+    /// As [`SessionBuilder::build`].
+    pub fn new() -> Result<Self> {
+        Self::builder().build()
+    }
+
+    /// A session to be configured.
+    pub fn builder() -> SessionBuilder {
+        SessionBuilder::default()
+    }
+
+    /// DataFusion's context: its tables, functions and settings are this session's.
+    pub fn context(&self) -> &SessionContext {
+        &self.inner.context
+    }
+
+    /// Executes every statement of a text, in order; stops at the first that fails.
+    ///
+    /// # Errors
+    /// `Invalid`, `Unsupported` and the like, with the place in the text where there is one.
+    pub async fn sql(&self, text: &str) -> Result<Vec<StatementOutput>> {
+        let mut outputs = vec![];
+        for statement in parse(text) {
+            outputs.push(self.execute(statement?).await?);
+        }
+        Ok(outputs)
+    }
+
+    /// Executes one statement.
+    ///
+    /// # Errors
+    /// As [`Session::sql`].
+    pub async fn execute(&self, parsed: ParsedStatement) -> Result<StatementOutput> {
+        let at = parsed.location;
+        self.dispatch(parsed).await.map_err(|e| e.at(at))
+    }
+
+    async fn dispatch(&self, parsed: ParsedStatement) -> Result<StatementOutput> {
+        let text = parsed.text;
+        match parsed.statement {
+            Statement::CreateStream(create) => self.create_stream(*create).await,
+            Statement::CreateSink(create) => self.create_sink(create),
+            Statement::CreateMaterializedView(create) => {
+                let (name, query) = (create.name, create.query);
+                self.create_view(name, create.or_replace, create.if_not_exists, query, text).await
+            }
+            Statement::CreateStreamingTable(create) => {
+                let (name, query) = (create.name, create.query);
+                self.create_view(name, create.or_replace, create.if_not_exists, query, text).await
+            }
+            Statement::Insert(insert) => self.insert(insert).await,
+            Statement::Query(query) => self.select(query).await,
+            Statement::Begin => self.begin(),
+            Statement::Commit => self.commit(),
+            Statement::Rollback => self.rollback(),
+            Statement::Drop(drop) => self.drop_object(drop).await,
+            Statement::Describe(describe) => self.describe(describe).await,
+            Statement::Show(kind) => self.show(kind).await,
+            Statement::ShowCreate { kind, name } => self.show_create(kind, &name).await,
+            Statement::StopQuery { name, if_exists } => self.stop_query(&name, if_exists).await,
+            Statement::ExplainStreaming(explain) => self.explain_streaming(explain).await,
+            Statement::Set { key, value } => self.set(&key, &value),
+            Statement::DataFusion(statement) => self.datafusion(*statement).await,
+        }
+    }
+
+    /// A SELECT over static data gives its rows; one over a stream is a continuous query that prints its batches.
+    async fn select(&self, query: ContinuousQuery) -> Result<StatementOutput> {
+        let plan = self.plan_query(&query).await?;
+        if is_streaming(&plan) {
+            return self.start_console_query(plan, query).await;
+        }
+        query.expect_plain("this one reads no stream")?;
+        self.collect(plan).await
+    }
+
+    async fn datafusion(&self, statement: DataFusionStatement) -> Result<StatementOutput> {
+        let plan = self.state().statement_to_plan(statement).await.map_err(from_datafusion)?;
+        if let LogicalPlan::Ddl(ddl) = &plan {
+            self.check_ddl(ddl)?;
+            let done = format!("{} done", ddl.name());
+            self.collect(plan).await?;
+            return Ok(StatementOutput::Done(done));
+        }
+        let silent = matches!(plan, LogicalPlan::Statement(_));
+        let output = self.collect(plan).await?;
+        Ok(if silent { StatementOutput::Done("done".to_string()) } else { output })
+    }
+
+    async fn collect(&self, plan: LogicalPlan) -> Result<StatementOutput> {
+        let frame = self.inner.context.execute_logical_plan(plan).await.map_err(from_datafusion)?;
+        let schema = Arc::new(frame.schema().as_arrow().clone());
+        let batches = frame.collect().await.map_err(from_datafusion)?;
+        Ok(StatementOutput::Rows { schema, batches })
+    }
+
+    /// The logical plan of a query, not optimized.
+    async fn plan_query(&self, query: &ContinuousQuery) -> Result<LogicalPlan> {
+        let statement = SqlStatement::Query(query.query.clone());
+        let statement = DataFusionStatement::Statement(Box::new(statement));
+        self.state().statement_to_plan(statement).await.map_err(from_datafusion)
+    }
+
+    fn set(&self, key: &str, value: &str) -> Result<StatementOutput> {
+        match key {
+            "acequia.watermark.policy" => {
+                *self.inner.policy.lock() = match value.to_ascii_lowercase().as_str() {
+                    "min" => WatermarkPolicy::Min,
+                    "max" => WatermarkPolicy::Max,
+                    _ => return Err(unknown("watermark policy", value, ["min", "max"])),
+                };
+            }
+            _ => return Err(unknown("setting", key, ["acequia.watermark.policy"])),
+        }
+        Ok(StatementOutput::Done(format!("{key} = {value}")))
+    }
+
+    fn state(&self) -> SessionState {
+        self.inner.context.state()
+    }
+}
+
+/// A name of one part as DataFusion reads it: lower case unless quoted.
+fn single_name(name: &ObjectName) -> Result<String> {
+    match &name.0[..] {
+        [part] => match part.as_ident() {
+            Some(ident) => Ok(crate::catalog::normalize(ident)),
+            None => Err(Error::invalid(format!("not a name: `{name}`"))),
+        },
+        _ => Err(Error::unsupported(format!(
+            "streams, sinks and queries have no schema: `{name}`; use one name"
+        ))),
+    }
+}

@@ -1,0 +1,248 @@
+//! Starting, finding and stopping continuous queries.
+
+use super::{BatchOutput, Session, StatementOutput};
+use crate::catalog::{MaterializedTable, SinkDefinition};
+use crate::plan::{StreamingPlan, plan_streaming};
+use crate::runtime::{QueryDefinition, StreamingQuery, start};
+use crate::sql::{ContinuousQuery, ExplainStreaming};
+use acequia_connectors::sinks::{BatchListener, MemoryTable, SinkEnvironment, SinkSpec, create_sink};
+use acequia_core::{Error, Options, OutputMode, Result, Sink, options::unknown};
+use arrow::array::StringArray;
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::logical_expr::LogicalPlan;
+use std::sync::Arc;
+
+/// A query of the session, with what it reads and writes.
+#[derive(Debug)]
+pub struct RunningQuery {
+    /// Its handle.
+    pub handle: Arc<StreamingQuery>,
+    /// The streams that it reads.
+    pub streams: Vec<String>,
+    /// The sink or view that it writes.
+    pub target: String,
+    /// What a batch gives.
+    pub mode: OutputMode,
+}
+
+/// What the trailing `WITH (...)` of a query says.
+struct QueryOptions {
+    name: Option<String>,
+    checkpoint: Option<String>,
+}
+
+impl QueryOptions {
+    fn take(options: &Options) -> Result<Self> {
+        let mut options = options.clone().owned_by("the query");
+        let taken = Self { name: options.take("name")?, checkpoint: options.take("checkpoint")? };
+        options.finish()?;
+        Ok(taken)
+    }
+}
+
+impl Session {
+    /// Every query of the session, ended ones included.
+    pub fn queries(&self) -> Vec<Arc<RunningQuery>> {
+        self.inner.queries.read().values().cloned().collect()
+    }
+
+    /// The queries that still run.
+    pub fn active_queries(&self) -> Vec<Arc<RunningQuery>> {
+        self.queries().into_iter().filter(|query| query.handle.is_active()).collect()
+    }
+
+    /// Waits until every running query has processed what was there at this call.
+    ///
+    /// # Errors
+    /// The error of a query that failed.
+    pub async fn process_all_available(&self) -> Result<()> {
+        for query in self.queries() {
+            query.handle.process_all_available().await?;
+        }
+        Ok(())
+    }
+
+    /// Stops every query after its batch.
+    ///
+    /// # Errors
+    /// The first error of a query that had failed.
+    pub async fn stop_all(&self) -> Result<()> {
+        let mut first = Ok(());
+        for query in self.queries() {
+            first = first.and(query.handle.stop().await);
+        }
+        first
+    }
+
+    pub(super) async fn stop_query(&self, name: &str, if_exists: bool) -> Result<StatementOutput> {
+        let found = self.inner.queries.read().get(name).cloned();
+        let Some(query) = found else {
+            if if_exists {
+                return Ok(StatementOutput::Done(format!("there is no query `{name}`")));
+            }
+            let queries = self.inner.queries.read();
+            return Err(unknown("query", name, queries.keys().map(String::as_str)));
+        };
+        query.handle.stop().await?;
+        self.inner.queries.write().shift_remove(name);
+        Ok(StatementOutput::Done(format!("query `{name}` stopped")))
+    }
+
+    pub(super) async fn plan_streaming(
+        &self,
+        plan: LogicalPlan,
+        query: &ContinuousQuery,
+    ) -> Result<StreamingPlan> {
+        let mode = query.emit.as_ref().map(|(mode, _)| *mode);
+        let planned = plan_streaming(&self.state(), plan, mode).await;
+        let at = query.emit.as_ref().map_or(query.location, |(_, at)| *at);
+        planned.map_err(|e| e.at(at))
+    }
+
+    pub(super) async fn explain_streaming(&self, explain: ExplainStreaming) -> Result<StatementOutput> {
+        let Some(query) = explain.query() else {
+            return Err(Error::invalid(
+                "EXPLAIN STREAMING explains a query; write it before SELECT, INSERT or CREATE MATERIALIZED VIEW",
+            ));
+        };
+        let plan = self.plan_query(query).await?;
+        let planned = self.plan_streaming(plan, query).await?;
+        let schema = Arc::new(Schema::new(vec![Field::new("plan", DataType::Utf8, false)]));
+        let lines: StringArray = planned.explain.lines().map(Some).collect();
+        let rows = arrow::array::RecordBatch::try_new(Arc::clone(&schema), vec![Arc::new(lines)])?;
+        Ok(StatementOutput::Rows { schema, batches: vec![rows] })
+    }
+
+    pub(super) async fn start_console_query(
+        &self,
+        plan: LogicalPlan,
+        query: ContinuousQuery,
+    ) -> Result<StatementOutput> {
+        let planned = self.plan_streaming(plan, &query).await?;
+        let spec =
+            SinkSpec { connector: "console".into(), name: "console".into(), options: Options::default() };
+        let started = self.start_query("console", planned, query, &spec, MemoryTable::new(), None).await?;
+        Ok(StatementOutput::Query(started))
+    }
+
+    pub(super) async fn start_memory_query(
+        &self,
+        view: &str,
+        planned: StreamingPlan,
+        query: ContinuousQuery,
+        content: Arc<MemoryTable>,
+    ) -> Result<Arc<StreamingQuery>> {
+        if QueryOptions::take(&query.options)?.checkpoint.is_some() {
+            return Err(Error::unsupported(format!(
+                "the rows of a materialized view live in memory and cannot go on from a checkpoint: view=`{view}`; leave the checkpoint out, or INSERT INTO a sink"
+            )));
+        }
+        let spec =
+            SinkSpec { connector: "memory".into(), name: view.to_string(), options: Options::default() };
+        self.start_query(view, planned, query, &spec, content, Some(view)).await
+    }
+
+    pub(super) async fn start_sink_query(
+        &self,
+        sink: Arc<SinkDefinition>,
+        plan: LogicalPlan,
+        query: ContinuousQuery,
+    ) -> Result<StatementOutput> {
+        let planned = self.plan_streaming(plan, &query).await?;
+        let schema = planned.sink_schema();
+        let in_memory = sink.spec().connector.eq_ignore_ascii_case("memory");
+        let content = Arc::clone(sink.memory());
+        let started =
+            self.start_query(sink.name(), planned, query, sink.spec(), Arc::clone(&content), None).await?;
+        if in_memory {
+            let name = sink.name().to_string();
+            let table = MaterializedTable::new(
+                name.clone(),
+                started.name().to_string(),
+                String::new(),
+                schema,
+                content,
+            );
+            self.register(&name, Arc::new(table))?;
+        }
+        Ok(StatementOutput::Query(started))
+    }
+
+    async fn start_query(
+        &self,
+        target: &str,
+        plan: StreamingPlan,
+        query: ContinuousQuery,
+        spec: &SinkSpec,
+        memory: Arc<MemoryTable>,
+        default_name: Option<&str>,
+    ) -> Result<Arc<StreamingQuery>> {
+        let options = QueryOptions::take(&query.options)?;
+        let name = self.free_query_name(options.name, default_name)?;
+        let streams: Vec<String> = plan.sources.iter().map(|leaf| leaf.stream.name().to_string()).collect();
+        let mode = plan.mode;
+        let schema = plan.sink_schema();
+        let listener = self.output_listener(name.clone(), schema);
+        let sink: Box<dyn Sink> = create_sink(spec, &self.sink_environment(memory, listener))?;
+        let definition = QueryDefinition {
+            name: name.clone(),
+            plan,
+            sink,
+            checkpoint: options.checkpoint,
+            trigger: query.trigger.map(|(trigger, _)| trigger),
+            policy: *self.inner.policy.lock(),
+            clock: Arc::clone(&self.inner.clock),
+            listener: self.inner.listener.clone(),
+        };
+        let handle = start(definition).await.map_err(|e| e.at(query.location))?;
+        let running = RunningQuery { handle: Arc::clone(&handle), streams, target: target.to_string(), mode };
+        self.inner.queries.write().insert(name, Arc::new(running));
+        Ok(handle)
+    }
+
+    /// The name as given, or the next free `q1`, `q2`, ...
+    fn free_query_name(&self, given: Option<String>, default: Option<&str>) -> Result<String> {
+        let queries = self.inner.queries.read();
+        let runs = |name: &str| queries.get(name).is_some_and(|query| query.handle.is_active());
+        if let Some(name) = given.or_else(|| default.map(str::to_string)) {
+            return if runs(&name) {
+                Err(Error::invalid(format!(
+                    "a query of this name runs already: `{name}`; STOP QUERY {name} first, or give another name"
+                )))
+            } else {
+                Ok(name)
+            };
+        }
+        let mut number = 1_usize;
+        while queries.contains_key(&format!("q{number}")) {
+            number += 1;
+        }
+        Ok(format!("q{number}"))
+    }
+
+    pub(super) fn sink_environment(
+        &self,
+        memory: Arc<MemoryTable>,
+        on_batch: Option<BatchListener>,
+    ) -> SinkEnvironment {
+        SinkEnvironment {
+            console: Arc::clone(&self.inner.console),
+            memory,
+            on_batch,
+            clock: Arc::clone(&self.inner.clock),
+        }
+    }
+
+    fn output_listener(&self, query: String, schema: SchemaRef) -> Option<BatchListener> {
+        let listener = self.inner.on_output.clone()?;
+        Some(Arc::new(move |published| {
+            listener(BatchOutput {
+                query: &query,
+                batch: published.batch,
+                mode: published.mode,
+                schema: &schema,
+                parts: published.parts,
+            });
+        }))
+    }
+}
