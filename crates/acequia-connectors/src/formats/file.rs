@@ -124,7 +124,7 @@ impl FileFormat {
                 let Some(block) = reader.next_block(BATCH_ROWS)? else { return Ok(None) };
                 let decoded = decoder.decode(&block, on_error, &place)?;
                 metrics.add_skipped(decoded.skipped);
-                ready.extend(decoded.batches);
+                ready.extend(decoded.batches.into_iter().map(|(_, batch)| batch));
             }
             Ok(ready.pop_front())
         };

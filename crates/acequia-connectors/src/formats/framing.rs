@@ -39,6 +39,18 @@ impl Block {
         &self.bytes[self.records[index].clone()]
     }
 
+    /// Some of the records as a block of their own.
+    pub(crate) fn part(&self, records: Range<usize>) -> Self {
+        let Some(first) = self.records.get(records.start) else { return Self::default() };
+        let (from, to) = (first.start, self.records[records.end - 1].end);
+        let moved = |r: &Range<usize>| r.start - from..r.end - from;
+        Self {
+            bytes: self.bytes[from..to].to_vec(),
+            records: self.records[records].iter().map(moved).collect(),
+            start: self.cut_at(from),
+        }
+    }
+
     /// The line of a record, counted from 1.
     pub(crate) fn line_of(&self, index: usize) -> u64 {
         1 + self.cut_at(self.records[index].start).line

@@ -86,7 +86,6 @@ pub(crate) enum HeaderLine {
     /// It has, unless the option `header` says otherwise.
     Optional,
     /// It has not, as on a socket.
-    #[expect(dead_code, reason = "the socket source comes next")]
     Never,
 }
 

@@ -20,7 +20,8 @@ use std::sync::Arc;
 /// What a block gave.
 #[derive(Debug, Default)]
 pub(crate) struct Decoded {
-    pub(crate) batches: Vec<RecordBatch>,
+    /// Rows, and the records that they are.
+    pub(crate) batches: Vec<(Range<usize>, RecordBatch)>,
     pub(crate) skipped: usize,
 }
 
@@ -108,7 +109,7 @@ impl RowDecoder {
             return Ok(());
         }
         match self.decode_all(block, records.clone()) {
-            Ok(batch) => out.batches.push(batch),
+            Ok(batch) => out.batches.push((records, batch)),
             Err(e) if e.kind() == ErrorKind::Internal => return Err(e),
             Err(e) if records.len() == 1 => match on_error {
                 OnError::Skip => out.skipped += 1,

@@ -17,6 +17,7 @@ mod generated;
 pub mod memory;
 mod nexmark;
 mod rate;
+mod socket;
 mod store;
 
 use acequia_core::{Error, Options, Result, Source, SourceContext, options};
@@ -98,7 +99,12 @@ pub trait Connector: Send + Sync + fmt::Debug {
 
 /// The built-in connectors. A memory stream is not opened by name: its [`MemoryStream`] is the connector.
 pub fn connectors() -> Vec<Arc<dyn Connector>> {
-    vec![Arc::new(file::FileConnector), Arc::new(rate::RateConnector), Arc::new(nexmark::NexmarkConnector)]
+    vec![
+        Arc::new(file::FileConnector),
+        Arc::new(socket::SocketConnector),
+        Arc::new(rate::RateConnector),
+        Arc::new(nexmark::NexmarkConnector),
+    ]
 }
 
 /// The connector of this name.
