@@ -225,8 +225,8 @@ impl Checkpoint {
     }
 
     /// Forgets all but the last `keep` batches (at least 2, since the last one may not be published yet) and the state
-    /// that only they need. To be called after each commit: it then forgets one batch. The first call of a run also
-    /// removes what earlier runs have left behind.
+    /// that only they need. To be called after each commit, and it may run beside the next batch: it then forgets one
+    /// batch. The first call of a run also removes what earlier runs have left behind.
     ///
     /// # Errors
     /// Those of the store; what was not removed is removed by a later call.

@@ -12,7 +12,7 @@
 //! - [`store`]: opening object stores, and their errors as ours; [`local`]: a durable one over a directory;
 //! - [`record`]: the records of the logs and their checksummed form;
 //! - [`checkpoint`]: the logs of a query: open, offsets, commit, fence; retention and garbage;
-//! - [`state_store`]: sealing, restoring and compacting state, in segments of one object per batch.
+//! - [`state_store`]: sealing and compacting state, in segments of one object per batch; [`state_reader`]: reading it.
 //!
 //! Everything is written once and never changed. What a run writes carries its epoch in the name, except `offsets/N`
 //! and `commits/N`, where the first writer wins: that is what makes them decisions.
@@ -24,6 +24,7 @@ mod merge;
 pub mod record;
 mod retention;
 mod segment;
+pub mod state_reader;
 pub mod state_store;
 pub mod store;
 #[cfg(test)]
@@ -34,5 +35,6 @@ pub use local::DurableLocalStore;
 pub use record::{
     CommitRecord, OffsetRecord, OperatorRecord, SegmentRef, SourceOffsets, StateManifest, WatermarkState,
 };
-pub use state_store::{StateReader, StateStore};
+pub use state_reader::StateReader;
+pub use state_store::StateStore;
 pub use store::open_store;

@@ -10,10 +10,11 @@
 //!
 //! Deletes are not synced: an object that comes back after a loss of power was garbage and is again.
 //!
-//! Writes of up to [`INLINE_BYTES`] are done on the calling thread, since handing them to a pool costs more than it
+//! Deletes, questions for a name, and writes of up to [`INLINE_BYTES`] are done on the calling thread, since handing them to a pool costs more than it
 //! saves: a query waits for its own writes anyway. Larger ones go to the runtime's blocking pool if there is one.
 
 use async_trait::async_trait;
+use futures::StreamExt;
 use futures::stream::BoxStream;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
@@ -92,7 +93,7 @@ impl DurableLocalStore {
         }
     }
 
-    fn head(&self, location: &Path) -> Result<GetResult> {
+    fn stat(&self, location: &Path) -> Result<GetResult> {
         let path = self.files.path_to_filesystem(location)?;
         let file = File::open(&path).map_err(|e| io_error(&path, e))?;
         let found = file.metadata().map_err(|e| io_error(&path, e))?;
@@ -110,6 +111,12 @@ impl DurableLocalStore {
         let range = 0..meta.size;
         let attributes = object_store::Attributes::default();
         Ok(GetResult { payload: GetResultPayload::File(file, path), meta, range, attributes })
+    }
+
+    fn unlink(&self, location: Path) -> Result<Path> {
+        let path = self.files.path_to_filesystem(&location)?;
+        fs::remove_file(&path).map_err(|e| io_error(&path, e))?;
+        Ok(location)
     }
 
     fn refuse(&self, operation: &str) -> Error {
@@ -159,7 +166,7 @@ impl ObjectStore for DurableLocalStore {
             || options.if_modified_since.is_some()
             || options.if_unmodified_since.is_some();
         if options.head && !conditional {
-            return self.head(location);
+            return self.stat(location);
         }
         self.files.get_opts(location, options).await
     }
@@ -173,7 +180,8 @@ impl ObjectStore for DurableLocalStore {
     }
 
     fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
-        self.files.delete_stream(locations)
+        let this = self.clone();
+        locations.map(move |location| this.unlink(location?)).boxed()
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
@@ -400,97 +408,5 @@ fn io_error(path: &FilePath, error: io::Error) -> Error {
         io::ErrorKind::NotFound => Error::NotFound { path, source: Box::new(error) },
         io::ErrorKind::PermissionDenied => Error::PermissionDenied { path, source: Box::new(error) },
         _ => Error::Generic { store: "DurableLocalStore", source: Box::new(error) },
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use futures::TryStreamExt;
-    use object_store::ObjectStoreExt;
-
-    async fn names(store: &dyn ObjectStore) -> Vec<String> {
-        let mut names: Vec<_> =
-            store.list(None).map_ok(|m| m.location.to_string()).try_collect().await.unwrap();
-        names.sort();
-        names
-    }
-
-    fn files_under(dir: &FilePath) -> usize {
-        let entries = fs::read_dir(dir).unwrap().map(|e| e.unwrap().path());
-        entries.map(|p| if p.is_dir() { files_under(&p) } else { 1 }).sum()
-    }
-
-    #[tokio::test]
-    async fn create_of_an_existing_object_fails_and_keeps_it() {
-        let dir = tempfile::tempdir().unwrap();
-        let store = DurableLocalStore::open(dir.path()).unwrap();
-        let at = Path::from("a/b/c");
-        store.put_opts(&at, "one".into(), PutMode::Create.into()).await.unwrap();
-        let error = store.put_opts(&at, "two".into(), PutMode::Create.into()).await.unwrap_err();
-        assert!(matches!(error, Error::AlreadyExists { .. }), "{error}");
-        assert_eq!(store.get(&at).await.unwrap().bytes().await.unwrap(), "one");
-        store.put(&at, "three".into()).await.unwrap();
-        assert_eq!(store.get(&at).await.unwrap().bytes().await.unwrap(), "three");
-        assert_eq!(files_under(dir.path()), 1, "no temporary file is left");
-    }
-
-    #[tokio::test]
-    async fn leftover_of_a_crash_is_never_listed_and_goes_at_open() {
-        let dir = tempfile::tempdir().unwrap();
-        let store = DurableLocalStore::open(dir.path()).unwrap();
-        store.put(&Path::parse("x/kept#1a").unwrap(), "1".into()).await.unwrap();
-        fs::write(dir.path().join("x/torn#17000000000"), "half").unwrap();
-        assert_eq!(names(&store).await, ["x/kept#1a"]);
-        assert_eq!(files_under(dir.path()), 2);
-        DurableLocalStore::open(dir.path()).unwrap();
-        assert_eq!(files_under(dir.path()), 1);
-    }
-
-    #[tokio::test]
-    async fn multipart_shows_nothing_before_it_is_complete() {
-        let dir = tempfile::tempdir().unwrap();
-        let store = DurableLocalStore::open(dir.path()).unwrap();
-        let at = Path::from("big");
-        let mut upload = store.put_multipart(&at).await.unwrap();
-        upload.put_part("one ".into()).await.unwrap();
-        assert!(names(&store).await.is_empty());
-        upload.put_part("two".into()).await.unwrap();
-        upload.complete().await.unwrap();
-        assert_eq!(store.get(&at).await.unwrap().bytes().await.unwrap(), "one two");
-        let mut upload = store.put_multipart(&at).await.unwrap();
-        upload.put_part("three".into()).await.unwrap();
-        upload.abort().await.unwrap();
-        assert_eq!(files_under(dir.path()), 1);
-    }
-
-    #[tokio::test]
-    async fn directory_that_was_removed_is_made_again() {
-        let dir = tempfile::tempdir().unwrap();
-        let store = DurableLocalStore::open(dir.path().join("q")).unwrap();
-        store.put(&Path::from("a/1"), "1".into()).await.unwrap();
-        fs::remove_dir_all(dir.path().join("q/a")).unwrap();
-        store.put(&Path::from("a/2"), "2".into()).await.unwrap();
-        assert_eq!(names(&store).await, ["a/2"]);
-        fs::remove_dir_all(dir.path().join("q")).unwrap();
-        store.put(&Path::from("a/3"), "3".into()).await.unwrap_err();
-    }
-
-    #[tokio::test]
-    async fn large_object_is_written_whole() {
-        let dir = tempfile::tempdir().unwrap();
-        let store = DurableLocalStore::open(dir.path()).unwrap();
-        let bytes = bytes::Bytes::from(vec![7u8; INLINE_BYTES + 1]);
-        store.put(&Path::from("x"), bytes.clone().into()).await.unwrap();
-        assert_eq!(store.get(&Path::from("x")).await.unwrap().bytes().await.unwrap(), bytes);
-    }
-
-    #[tokio::test]
-    async fn conditional_update_is_refused() {
-        let dir = tempfile::tempdir().unwrap();
-        let store = DurableLocalStore::open(dir.path()).unwrap();
-        let version = object_store::UpdateVersion { e_tag: None, version: None };
-        let error = store.put_opts(&Path::from("x"), "1".into(), PutMode::Update(version).into()).await;
-        assert!(matches!(error.unwrap_err(), Error::NotImplemented { .. }));
     }
 }

@@ -14,16 +14,17 @@
 //! Names of segments hold the last batch, the epoch and a number: no name is ever used twice.
 
 use crate::compaction::{Merge, bytes, due, raise};
-use crate::merge::{Each, Merger, Remainder, settle};
+use crate::merge::{Merger, settle};
 use crate::record::{SegmentRef, StateManifest};
 use crate::segment::{Built, Segment, SegmentBuilder};
+use crate::state_reader::{StateReader, all_tables, merge_table};
 use crate::store::put_if_absent;
 use acequia_core::state::{TableDef, TableDelta, TableKind};
-use acequia_core::{BatchId, Epoch, Error, ErrorKind, OperatorId, Result};
+use acequia_core::{BatchId, Epoch, Error, ErrorKind, Result};
 use arrow::array::RecordBatch;
 use object_store::ObjectStore;
 use object_store::path::Path;
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use tokio::task::JoinHandle;
@@ -275,7 +276,7 @@ fn reference(built: &Built, name: String, (first, last): (BatchId, BatchId), lev
 
 fn build_deltas(deltas: Vec<TableDelta>) -> Result<SegmentBuilder> {
     let mut builder = SegmentBuilder::default();
-    let mut seen = std::collections::BTreeSet::new();
+    let mut seen = BTreeSet::new();
     for delta in deltas {
         if !seen.insert((delta.table.operator, delta.table.name.clone())) {
             let TableDef { operator, name, .. } = &delta.table;
@@ -315,92 +316,6 @@ async fn merge_segments(
     if builder.is_empty() { Ok(None) } else { builder.finish(first, last).map(Some) }
 }
 
-/// Merges one table of segments that are given oldest first.
-async fn merge_table(
-    segments: &[Segment],
-    table: &TableDef,
-    mut merger: Merger,
-    each: Each<'_>,
-) -> Result<Remainder> {
-    let layers = segments.iter().filter_map(|s| s.table(table.operator, &table.name).map(|index| (s, index)));
-    let layers: Vec<_> = layers.collect();
-    for (i, (segment, index)) in layers.iter().enumerate().rev() {
-        let oldest = i == 0 && index.distinct;
-        for block in &index.upserts {
-            for batch in segment.read(block).await? {
-                merger.upserts(batch, oldest, each)?;
-            }
-        }
-        for block in &index.deletes {
-            for batch in segment.read(block).await? {
-                merger.deletes(batch, oldest)?;
-            }
-        }
-        merger.end_layer(index.evict_below);
-    }
-    merger.finish(each)
-}
-
-/// The tables that segments hold, each as it is in all of them.
-async fn all_tables(segments: &[Segment]) -> Result<Vec<TableDef>> {
-    let mut tables = BTreeMap::<(OperatorId, String), TableDef>::new();
-    for segment in segments {
-        for index in segment.tables() {
-            let def = segment.def(index).await?;
-            let known = tables.entry((def.operator, def.name.clone())).or_insert_with(|| def.clone());
-            if !same_shape(known, &def) {
-                return Err(Error::data(format!(
-                    "a table of the state has changed its columns: operator={} table=`{}`; use a new checkpoint",
-                    def.operator, def.name
-                )));
-            }
-        }
-    }
-    Ok(tables.into_values().collect())
-}
-
-fn same_shape(a: &TableDef, b: &TableDef) -> bool {
-    let types = |t: &TableDef| t.schema.fields().iter().map(|f| f.data_type().clone()).collect::<Vec<_>>();
-    (a.kind, a.time_column) == (b.kind, b.time_column) && types(a) == types(b)
-}
-
-/// A version of the state, to be read table by table.
-#[derive(Debug)]
-pub struct StateReader {
-    segments: Vec<Segment>,
-    tables: Vec<TableDef>,
-}
-
-impl StateReader {
-    async fn open(segments: Vec<Segment>) -> Result<Self> {
-        let tables = all_tables(&segments).await?;
-        Ok(Self { segments, tables })
-    }
-
-    /// The tables that have been written to. One that is not here is empty.
-    pub fn tables(&self) -> &[TableDef] {
-        &self.tables
-    }
-
-    /// Gives the rows of a table piece by piece, in no order. A row of a keyed table comes once for its key, one of an
-    /// additive table once with its whole weight. Nothing comes of a table that was never written to.
-    ///
-    /// # Errors
-    /// `Data` naming a segment that is damaged; those of `each`.
-    pub async fn rows(
-        &self,
-        operator: OperatorId,
-        table: &str,
-        each: &mut (dyn FnMut(RecordBatch) -> Result<()> + Send),
-    ) -> Result<()> {
-        let Some(table) = self.tables.iter().find(|t| t.operator == operator && t.name == table) else {
-            return Ok(());
-        };
-        let merger = Merger::new(table, true)?;
-        merge_table(&self.segments, table, merger, each).await.map(|_| ())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -408,6 +323,7 @@ mod tests {
     use object_store::memory::InMemory;
     use rand::rngs::SmallRng;
     use rand::{Rng, SeedableRng};
+    use std::collections::BTreeMap;
 
     fn place(store: &Arc<dyn ObjectStore>, epoch: u64) -> Place {
         let directory = Path::from("q/state");
@@ -431,7 +347,7 @@ mod tests {
 
     #[tokio::test]
     async fn restored_state_is_what_all_deltas_leave_one_by_one() {
-        for seed in 0..12 {
+        for seed in 0..6 {
             let mut random = SmallRng::seed_from_u64(seed);
             let inline = [0, 60_000, INLINE_BYTES][seed as usize % 3];
             let memory: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
@@ -457,7 +373,7 @@ mod tests {
     #[tokio::test]
     async fn neighbours_may_be_merged_in_any_order() {
         let memory: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
-        for seed in 100..120 {
+        for seed in 100..112 {
             let mut random = SmallRng::seed_from_u64(seed);
             let (mut twin, mut segments) = (Twin::default(), vec![]);
             for _ in 0..8 {

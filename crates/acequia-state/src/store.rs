@@ -43,7 +43,7 @@ pub fn open_store(url_or_path: &str) -> Result<(Arc<dyn ObjectStore>, Path)> {
 
 /// An object store's error as ours, its kind by what to do next; the message names what was being done and to what.
 ///
-/// A missing object is `Data`: an object that may be missing is asked for with [`get_if_present`].
+/// A missing object is `Data`: callers for whom it may be missing look at the store's error first.
 pub fn store_error(doing: &str, object: &Path, error: object_store::Error) -> Error {
     use object_store::Error as E;
     let kind = match &error {

@@ -3,6 +3,8 @@
 
 mod crash;
 mod fault;
+mod kept;
+mod local;
 mod logs;
 mod records;
 mod state;
