@@ -371,6 +371,20 @@ async fn a_process_that_wakes_up_late_changes_nothing() {
 }
 
 #[tokio::test]
+async fn a_batch_that_is_written_before_the_last_is_published_loses_no_rows() {
+    let fixture = Files::new("parquet", ".parquet", &[("compact", "true")]);
+    let mut sink = fixture.create().unwrap();
+    sink.open(context("q", 1, schema(), OutputMode::Append)).await.unwrap();
+    put(sink.as_ref(), 0, &rows(&[0])).await;
+    let one = stage(sink.as_ref(), 1, &rows(&[1])).await;
+    let two = stage(sink.as_ref(), 2, &rows(&[2])).await;
+    sink.publish(BatchId(1), &[one]).await.unwrap();
+    sink.publish(BatchId(2), &[two]).await.unwrap();
+    put(sink.as_ref(), 3, &rows(&[3])).await;
+    assert_eq!(fixture.visible().await, [0, 1, 2, 3]);
+}
+
+#[tokio::test]
 async fn a_lost_staged_file_is_an_error_that_names_it() {
     let fixture = Files::new("parquet", ".parquet", &[("compact", "true")]);
     let mut sink = fixture.create().unwrap();

@@ -22,6 +22,7 @@ fn schema() -> SchemaRef {
     Arc::new(Schema::new(vec![
         Field::new("id", DataType::Int64, true),
         Field::new("k", DataType::Utf8, true),
+        Field::new("same", DataType::Utf8, true),
     ]))
 }
 
@@ -32,8 +33,11 @@ fn ids(batch: u64) -> Vec<i64> {
 
 fn rows(ids: &[i64]) -> SinkBatch {
     let keys = ids.iter().map(|id| if id % 2 == 0 { "all".to_string() } else { format!("k{}", id / 20) });
-    let columns: Vec<arrow::array::ArrayRef> =
-        vec![Arc::new(Int64Array::from(ids.to_vec())), Arc::new(StringArray::from_iter_values(keys))];
+    let columns: Vec<arrow::array::ArrayRef> = vec![
+        Arc::new(Int64Array::from(ids.to_vec())),
+        Arc::new(StringArray::from_iter_values(keys)),
+        Arc::new(StringArray::from(vec!["x"; ids.len()])),
+    ];
     RecordBatch::try_new(schema(), columns).unwrap().into()
 }
 
@@ -237,6 +241,36 @@ async fn growing_partitions_survive_a_crash_at_every_step() {
 #[tokio::test]
 async fn rolling_and_growing_files_survive_a_crash_at_every_step() {
     crash_everywhere(&[("format", "json"), ("compact", "true"), ("target_file_size", "100")]).await;
+}
+
+/// A run is killed before it has synced a name; the next finds the name, builds on it, and then the power fails.
+#[tokio::test]
+async fn what_a_killed_run_did_not_sync_is_not_built_upon() {
+    let options = [("format", "json"), ("compact", "true"), ("partition_by", "k,same")];
+    let mut pairs = 0;
+    let mut first = 0;
+    let mut finished = false;
+    while !finished {
+        // Each fourth step, another fourth for each first one, and not beyond those that sync what the first left.
+        for second in (first % 4..36).step_by(4) {
+            let mut runtime = Runtime::new(&options);
+            finished = runtime.run(first).await.is_ok();
+            if finished || !runtime.faults.names_unsynced() {
+                break;
+            }
+            let through = runtime.run(second).await.is_ok();
+            runtime.faults.lose_power();
+            runtime.check_after_crash(&format!("killed after {first} steps, power lost after {second} more"));
+            runtime.run(NEVER).await.unwrap();
+            assert_eq!(runtime.visible(), (0..BATCHES).flat_map(ids).collect::<Vec<_>>());
+            pairs += 1;
+            if through {
+                break;
+            }
+        }
+        first += 1;
+    }
+    assert!(pairs > 100, "{pairs}");
 }
 
 #[tokio::test]

@@ -45,6 +45,11 @@ impl Faults {
         Self { state: Mutex::new(State { left: steps, ..State::default() }) }
     }
 
+    /// Whether a loss of power would take a directory or a renamed file back, on which a next run may build.
+    pub(super) fn names_unsynced(&self) -> bool {
+        !self.state.lock().names.iter().all(|name| matches!(name, Name::Created(_)))
+    }
+
     /// Fails after so many steps from now on.
     pub(super) fn refill(&self, steps: usize) {
         self.state.lock().left = steps;

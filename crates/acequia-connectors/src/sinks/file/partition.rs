@@ -2,7 +2,7 @@
 //!
 //! Names and values are percent-encoded: everything but ASCII letters, digits and a few marks that every file system
 //! and every reader takes as they are. NULL is `__HIVE_DEFAULT_PARTITION__`; a text that reads so is told apart by its
-//! encoded first character. The empty text is an empty value. Partition columns are not in the files.
+//! encoded first character (to readers that compare before they decode, as DuckDB). The empty text is an empty value. Partition columns are not in the files.
 
 use acequia_core::{Error, Result, options};
 use arrow::array::{Array, AsArray, RecordBatch, UInt32Array};
