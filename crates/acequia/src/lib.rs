@@ -21,4 +21,7 @@ pub use acequia_connectors::sinks::{ConsoleOut, format_table};
 pub use acequia_core::{Error, ErrorKind, Location, OutputMode, Result};
 pub use error::from_datafusion;
 pub use runtime::{QueryListener, StreamingQuery, StreamingQueryProgress};
-pub use session::{BatchOutput, Session, SessionBuilder, StatementOutput};
+pub use session::{
+    BatchOutput, DataFrame, DataStreamReader, DataStreamWriter, Session, SessionBuilder, StatementOutput,
+};
+pub use sql::Trigger;

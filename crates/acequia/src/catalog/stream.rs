@@ -46,6 +46,21 @@ impl Stream {
     /// # Errors
     /// `Invalid` for a wrong option, column or type, naming it; those of the connector.
     pub async fn create(state: &SessionState, name: String, definition: CreateStream) -> Result<Self> {
+        let (physical, metadata) = declared_fields(state, &definition.columns)?;
+        let declared = (!physical.is_empty()).then(|| Arc::new(Schema::new(physical)));
+        Self::with_columns(name, definition, declared, metadata).await
+    }
+
+    /// A stream whose physical columns are given as Arrow fields, or inferred.
+    ///
+    /// # Errors
+    /// As [`Stream::create`].
+    pub async fn with_columns(
+        name: String,
+        definition: CreateStream,
+        declared: Option<SchemaRef>,
+        metadata: Vec<(String, Field)>,
+    ) -> Result<Self> {
         let mut options = definition.options.clone().owned_by(format!("stream `{name}`"));
         let connector_name = options.take("connector")?;
         let final_watermark = options.take_bool("final_watermark", false)?;
@@ -55,8 +70,6 @@ impl Stream {
                 "final_watermark and idle_timeout are about a watermark, and stream `{name}` has none; add WATERMARK FOR"
             )));
         }
-        let (physical, metadata) = declared_fields(state, &definition.columns)?;
-        let declared = (!physical.is_empty()).then(|| Arc::new(Schema::new(physical)));
         let (connector, memory): (Arc<dyn Connector>, _) = match connector_name.as_deref() {
             None | Some("memory") => {
                 let Some(columns) = &declared else {
@@ -134,14 +147,27 @@ impl Stream {
         {
             let schema = DFSchema::try_from_qualified_schema(self.name.as_str(), &self.raw)
                 .map_err(from_datafusion)?;
-            let exprs = self.definition.columns.iter().map(|column| self.column(state, column, &schema));
-            builder = builder.project(exprs.collect::<Result<Vec<_>>>()?).map_err(from_datafusion)?;
+            let mut exprs = self.inferred_columns();
+            for column in &self.definition.columns {
+                exprs.push(self.column(state, column, &schema)?);
+            }
+            builder = builder.project(exprs).map_err(from_datafusion)?;
         }
         let plan = builder.build().map_err(from_datafusion)?;
         match &self.definition.watermark {
             None => Ok(plan),
             Some(clause) => self.watermark(state, clause, plan).map_err(|e| e.at(clause.location)),
         }
+    }
+
+    /// The physical columns that the statement does not name since the connector knows them.
+    fn inferred_columns(&self) -> Vec<Expr> {
+        if self.definition.columns.iter().any(|c| matches!(c.kind, ColumnKind::Physical { .. })) {
+            return vec![];
+        }
+        let physical = self.raw.fields().len() - self.spec.metadata.len();
+        let column = |field: &Arc<Field>| Expr::Column(Column::new(Some(self.name.as_str()), field.name()));
+        self.raw.fields()[..physical].iter().map(column).collect()
     }
 
     fn column(&self, state: &SessionState, column: &StreamColumn, raw: &DFSchema) -> Result<Expr> {

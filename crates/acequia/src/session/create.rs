@@ -22,12 +22,17 @@ impl Session {
         } else {
             self.check_free(&name)?;
         }
-        let state = self.state();
-        let stream = Arc::new(Stream::create(&state, name.clone(), create).await?);
-        let table = StreamTable::try_new(&state, Arc::clone(&stream))?;
-        self.register(&name, Arc::new(table))?;
-        self.inner.catalog.put_stream(stream);
+        self.add_stream(Stream::create(&self.state(), name.clone(), create).await?)?;
         Ok(StatementOutput::Done(format!("stream `{name}` created")))
+    }
+
+    /// Puts a stream into the catalog, under whose name SQL then sees it.
+    pub(super) fn add_stream(&self, stream: Stream) -> Result<Arc<Stream>> {
+        let stream = Arc::new(stream);
+        let table = StreamTable::try_new(&self.state(), Arc::clone(&stream))?;
+        self.register(stream.name(), Arc::new(table))?;
+        self.inner.catalog.put_stream(Arc::clone(&stream));
+        Ok(stream)
     }
 
     pub(super) fn create_sink(&self, create: CreateSink) -> Result<StatementOutput> {
@@ -155,7 +160,7 @@ impl Session {
         Ok(())
     }
 
-    fn check_free(&self, name: &str) -> Result<()> {
+    pub(super) fn check_free(&self, name: &str) -> Result<()> {
         self.inner.catalog.check_free(name)?;
         let taken = self.inner.context.table_exist(name).map_err(from_datafusion)?;
         if taken {

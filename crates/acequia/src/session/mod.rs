@@ -16,12 +16,18 @@
 
 mod console;
 mod create;
+mod frame;
 mod insert;
 mod introspect;
 mod queries;
+mod reader;
 mod show;
+mod writer;
 
+pub use frame::DataFrame;
 pub use queries::RunningQuery;
+pub use reader::DataStreamReader;
+pub use writer::DataStreamWriter;
 
 use crate::catalog::Catalog;
 use crate::error::from_datafusion;

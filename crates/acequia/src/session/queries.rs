@@ -4,9 +4,9 @@ use super::{BatchOutput, Session, StatementOutput};
 use crate::catalog::{MaterializedTable, SinkDefinition};
 use crate::plan::{StreamingPlan, plan_streaming};
 use crate::runtime::{QueryDefinition, StreamingQuery, start};
-use crate::sql::{ContinuousQuery, ExplainStreaming};
+use crate::sql::{ContinuousQuery, ExplainStreaming, Trigger};
 use acequia_connectors::sinks::{BatchListener, MemoryTable, SinkEnvironment, SinkSpec, create_sink};
-use acequia_core::{Error, Options, OutputMode, Result, Sink, options::unknown};
+use acequia_core::{Error, Location, Options, OutputMode, Result, Sink, options::unknown};
 use arrow::array::StringArray;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::logical_expr::LogicalPlan;
@@ -25,18 +25,23 @@ pub struct RunningQuery {
     pub mode: OutputMode,
 }
 
-/// What the trailing `WITH (...)` of a query says.
-struct QueryOptions {
-    name: Option<String>,
-    checkpoint: Option<String>,
+/// How a query runs: its trigger, and what its trailing `WITH (...)` says.
+#[derive(Debug, Default)]
+pub(super) struct QuerySettings {
+    pub(super) name: Option<String>,
+    pub(super) checkpoint: Option<String>,
+    pub(super) trigger: Option<Trigger>,
+    /// Where the query stands in its text.
+    location: Option<Location>,
 }
 
-impl QueryOptions {
-    fn take(options: &Options) -> Result<Self> {
-        let mut options = options.clone().owned_by("the query");
-        let taken = Self { name: options.take("name")?, checkpoint: options.take("checkpoint")? };
+impl QuerySettings {
+    fn of(query: &ContinuousQuery) -> Result<Self> {
+        let mut options = query.options.clone().owned_by("the query");
+        let (name, checkpoint) = (options.take("name")?, options.take("checkpoint")?);
         options.finish()?;
-        Ok(taken)
+        let trigger = query.trigger.map(|(trigger, _)| trigger);
+        Ok(Self { name, checkpoint, trigger, location: Some(query.location) })
     }
 }
 
@@ -121,7 +126,9 @@ impl Session {
         let planned = self.plan_streaming(plan, &query).await?;
         let spec =
             SinkSpec { connector: "console".into(), name: "console".into(), options: Options::default() };
-        let started = self.start_query("console", planned, query, &spec, MemoryTable::new(), None).await?;
+        let started = self
+            .start_query("console", planned, QuerySettings::of(&query)?, &spec, MemoryTable::new())
+            .await?;
         Ok(StatementOutput::Query(started))
     }
 
@@ -132,14 +139,16 @@ impl Session {
         query: ContinuousQuery,
         content: Arc<MemoryTable>,
     ) -> Result<Arc<StreamingQuery>> {
-        if QueryOptions::take(&query.options)?.checkpoint.is_some() {
+        let mut settings = QuerySettings::of(&query)?;
+        if settings.checkpoint.is_some() {
             return Err(Error::unsupported(format!(
                 "the rows of a materialized view live in memory and cannot go on from a checkpoint: view=`{view}`; leave the checkpoint out, or INSERT INTO a sink"
             )));
         }
         let spec =
             SinkSpec { connector: "memory".into(), name: view.to_string(), options: Options::default() };
-        self.start_query(view, planned, query, &spec, content, Some(view)).await
+        settings.name.get_or_insert_with(|| view.to_string());
+        self.start_query(view, planned, settings, &spec, content).await
     }
 
     pub(super) async fn start_sink_query(
@@ -149,11 +158,12 @@ impl Session {
         query: ContinuousQuery,
     ) -> Result<StatementOutput> {
         let planned = self.plan_streaming(plan, &query).await?;
+        let settings = QuerySettings::of(&query)?;
         let schema = planned.sink_schema();
         let in_memory = sink.spec().connector.eq_ignore_ascii_case("memory");
         let content = Arc::clone(sink.memory());
         let started =
-            self.start_query(sink.name(), planned, query, sink.spec(), Arc::clone(&content), None).await?;
+            self.start_query(sink.name(), planned, settings, sink.spec(), Arc::clone(&content)).await?;
         if in_memory {
             let name = sink.name().to_string();
             let table = MaterializedTable::new(
@@ -168,17 +178,16 @@ impl Session {
         Ok(StatementOutput::Query(started))
     }
 
-    async fn start_query(
+    /// Starts a planned query that writes to this sink; `memory` is its table if it is one in memory.
+    pub(super) async fn start_query(
         &self,
         target: &str,
         plan: StreamingPlan,
-        query: ContinuousQuery,
+        settings: QuerySettings,
         spec: &SinkSpec,
         memory: Arc<MemoryTable>,
-        default_name: Option<&str>,
     ) -> Result<Arc<StreamingQuery>> {
-        let options = QueryOptions::take(&query.options)?;
-        let name = self.free_query_name(options.name, default_name)?;
+        let name = self.free_query_name(settings.name)?;
         let streams: Vec<String> = plan.sources.iter().map(|leaf| leaf.stream.name().to_string()).collect();
         let mode = plan.mode;
         let schema = plan.sink_schema();
@@ -188,23 +197,26 @@ impl Session {
             name: name.clone(),
             plan,
             sink,
-            checkpoint: options.checkpoint,
-            trigger: query.trigger.map(|(trigger, _)| trigger),
+            checkpoint: settings.checkpoint,
+            trigger: settings.trigger,
             policy: *self.inner.policy.lock(),
             clock: Arc::clone(&self.inner.clock),
             listener: self.inner.listener.clone(),
         };
-        let handle = start(definition).await.map_err(|e| e.at(query.location))?;
+        let handle = start(definition).await.map_err(|e| match settings.location {
+            Some(location) => e.at(location),
+            None => e,
+        })?;
         let running = RunningQuery { handle: Arc::clone(&handle), streams, target: target.to_string(), mode };
         self.inner.queries.write().insert(name, Arc::new(running));
         Ok(handle)
     }
 
     /// The name as given, or the next free `q1`, `q2`, ...
-    fn free_query_name(&self, given: Option<String>, default: Option<&str>) -> Result<String> {
+    fn free_query_name(&self, given: Option<String>) -> Result<String> {
         let queries = self.inner.queries.read();
         let runs = |name: &str| queries.get(name).is_some_and(|query| query.handle.is_active());
-        if let Some(name) = given.or_else(|| default.map(str::to_string)) {
+        if let Some(name) = given {
             return if runs(&name) {
                 Err(Error::invalid(format!(
                     "a query of this name runs already: `{name}`; STOP QUERY {name} first, or give another name"
