@@ -319,7 +319,7 @@ async fn merge_segments(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::twin::{Twin, deltas, deltas_of, rows_of, tables};
+    use crate::twin::{Twin, change, deltas, deltas_of, rows_of, tables};
     use object_store::memory::InMemory;
     use rand::rngs::SmallRng;
     use rand::{Rng, SeedableRng};
@@ -395,6 +395,26 @@ mod tests {
                 segments = reader.segments;
             }
         }
+    }
+
+    #[tokio::test]
+    async fn evicted_row_still_hides_the_older_row_of_its_key() {
+        let memory: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+        let steps = [(vec![vec![1, 10]], None), (vec![vec![1, 3]], None), (vec![], Some(5))];
+        let (mut twin, mut segments) = (Twin::default(), vec![]);
+        for (rows, evict_below) in steps {
+            let deltas = [change("few_keys", &rows, evict_below)];
+            twin.apply(&deltas);
+            let builder = build_deltas(deltas.map(|d| d.delta).into()).unwrap();
+            segments.push(segment(&memory, &builder.finish(BatchId(0), BatchId(0)).unwrap()));
+        }
+        assert!(twin.contents()["few_keys"].is_empty());
+        let (range, flag) = ((BatchId(0), BatchId(0)), AtomicBool::new(false));
+        let merged = merge_segments(&segments[1..], range, false, &flag).await.unwrap();
+        segments.splice(1.., merged.map(|built| segment(&memory, &built)));
+        assert_eq!(segments.len(), 2);
+        let reader = StateReader::open(segments).await.unwrap();
+        assert_eq!(contents(&reader).await, twin.contents());
     }
 
     fn segment(store: &Arc<dyn ObjectStore>, built: &Built) -> Segment {

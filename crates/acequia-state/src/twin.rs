@@ -172,6 +172,14 @@ fn delta(random: &mut SmallRng, rows: &[usize], table: TableDef, columns: &str) 
     RandomDelta { delta, upserts, deletes }
 }
 
+/// A change of one table, for a case that must be hit.
+pub(crate) fn change(name: &str, rows: &[Row], evict_below: Option<i64>) -> RandomDelta {
+    let (i, (_, columns)) = TABLES.iter().enumerate().find(|(_, (n, _))| *n == name).unwrap();
+    let upserts = vec![rows_to_batch(columns, rows)];
+    let delta = TableDelta { table: table(i, name, columns), upserts, deletes: vec![], evict_below };
+    RandomDelta { delta, upserts: rows.to_vec(), deletes: vec![] }
+}
+
 /// All tables, as they are after the deltas so far.
 #[derive(Default)]
 pub(crate) struct Twin {
