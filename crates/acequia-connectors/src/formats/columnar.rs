@@ -8,7 +8,7 @@ use super::{BATCH_ROWS, Cut};
 use crate::sources::columns::{cast_strictly, new_batch};
 use acequia_core::{Error, Result};
 use arrow::array::{RecordBatch, new_null_array};
-use arrow::datatypes::{Schema, SchemaRef};
+use arrow::datatypes::{FieldRef, Schema, SchemaRef};
 use arrow::ipc::reader::{FileReader, StreamReader};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -57,13 +57,14 @@ impl Columnar {
         }
     }
 
-    /// The columns of a file.
+    /// The columns of a file, each of them nullable: a later file may not have it.
     pub(crate) fn schema(self, path: &Path) -> Result<SchemaRef> {
         let schema = match self {
             Self::Parquet => SchemaRef::clone(builder(path)?.schema()),
             Self::Arrow => open_arrow(path, 0, |_| None)?.0,
         };
-        Ok(SchemaRef::new(Schema::new(schema.fields().clone())))
+        let nullable = |f: &FieldRef| f.as_ref().clone().with_nullable(true);
+        Ok(SchemaRef::new(Schema::new(schema.fields().iter().map(nullable).collect::<Vec<_>>())))
     }
 }
 

@@ -79,7 +79,7 @@ impl FileFormat {
     /// The columns of a file.
     pub(crate) fn infer(&self, path: &Path) -> Result<SchemaRef> {
         let found = match self.columnar() {
-            Ok(columnar) => columnar.schema(path).map(|schema| infer::relaxed(&schema)),
+            Ok(columnar) => columnar.schema(path),
             Err(rows) => self
                 .compression
                 .open(path, 0)

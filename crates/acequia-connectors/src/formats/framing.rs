@@ -190,17 +190,11 @@ impl RecordReader {
     }
 
     fn fill(&mut self) -> Result<()> {
-        let len = self.buffer.len();
-        self.buffer.resize(len + READ_BYTES, 0);
-        let read = loop {
-            match self.input.read(&mut self.buffer[len..]) {
-                Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
-                other => break other,
-            }
-        };
-        self.buffer.truncate(len + *read.as_ref().unwrap_or(&0));
-        self.ended = matches!(read, Ok(0));
-        read.map(drop).map_err(read_failed)
+        self.buffer.reserve(READ_BYTES);
+        let mut input = self.input.by_ref().take(READ_BYTES as u64);
+        let read = input.read_to_end(&mut self.buffer).map_err(read_failed)?;
+        self.ended = read < READ_BYTES;
+        Ok(())
     }
 
     /// Looks on for the end of the record, after its end of line.

@@ -38,17 +38,23 @@ pub(crate) fn infer(format: &RowFormat, input: Box<dyn Read + Send>) -> Result<S
 
 /// The same columns, each of them nullable and of a type that later records will fit.
 pub(crate) fn relaxed(schema: &Schema) -> SchemaRef {
-    let relax = |field: &Arc<Field>| {
-        let data_type = match field.data_type() {
-            DataType::Null => DataType::Utf8,
-            DataType::Timestamp(TimeUnit::Second | TimeUnit::Millisecond, zone) => {
-                DataType::Timestamp(TimeUnit::Microsecond, zone.clone())
-            }
-            other => other.clone(),
-        };
-        Field::new(field.name(), data_type, true)
-    };
-    Arc::new(Schema::new(schema.fields().iter().map(relax).collect::<Vec<_>>()))
+    Arc::new(Schema::new(schema.fields().iter().map(relaxed_field).collect::<Vec<_>>()))
+}
+
+fn relaxed_field(field: &Arc<Field>) -> Arc<Field> {
+    Arc::new(Field::new(field.name(), relaxed_type(field.data_type()), true))
+}
+
+fn relaxed_type(data_type: &DataType) -> DataType {
+    match data_type {
+        DataType::Null => DataType::Utf8,
+        DataType::Timestamp(TimeUnit::Second | TimeUnit::Millisecond, zone) => {
+            DataType::Timestamp(TimeUnit::Microsecond, zone.clone())
+        }
+        DataType::List(item) => DataType::List(relaxed_field(item)),
+        DataType::Struct(fields) => DataType::Struct(fields.iter().map(relaxed_field).collect()),
+        other => other.clone(),
+    }
 }
 
 fn sample(format: &RowFormat, input: Box<dyn Read + Send>) -> Result<Vec<u8>> {

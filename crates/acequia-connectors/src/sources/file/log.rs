@@ -16,7 +16,8 @@
 //! that a longer one covers; they are removed when the log is opened.
 //!
 //! The horizon is `max_file_age` before the newest modification time taken (never after the clock). A path older than
-//! it need not be remembered, since such a file is not taken any more when it appears.
+//! it need not be remembered, since such a file is not taken any more when it appears. It moves when files are taken,
+//! is written with them, and never goes back, whatever the clock does.
 
 use super::listing::FileEntry;
 use crate::sources::store::{self, Created};
@@ -38,6 +39,8 @@ struct Contents {
     /// The number of the first file and of the one after the last; files left out by a merge count.
     first: u64,
     end: u64,
+    /// The horizon after these files, in microseconds.
+    horizon: i64,
     files: Vec<FileEntry>,
 }
 
@@ -93,6 +96,8 @@ pub(crate) struct FileLog {
     window: VecDeque<FileEntry>,
     first: u64,
     seen: Seen,
+    /// What is older is not taken, in microseconds.
+    horizon: i64,
     /// Objects to remove.
     garbage: Vec<String>,
 }
@@ -110,6 +115,7 @@ impl FileLog {
             window: VecDeque::new(),
             first: 0,
             seen: Seen::default(),
+            horizon: i64::MIN,
             garbage: vec![],
         };
         let mut found = vec![];
@@ -121,7 +127,7 @@ impl FileLog {
         for (level, contents) in found {
             log.load(level, contents)?;
         }
-        log.seen.forget_before(log.horizon());
+        log.seen.forget_before(log.horizon);
         Ok(log)
     }
 
@@ -140,6 +146,7 @@ impl FileLog {
                 segment.name()
             )));
         }
+        self.horizon = self.horizon.max(contents.horizon);
         contents.files.iter().for_each(|file| self.seen.add(file));
         if level > 0 {
             self.window.clear();
@@ -173,14 +180,15 @@ impl FileLog {
 
     /// Whether a listed file is new: its path was never taken, and it is not older than what is remembered.
     pub(crate) fn is_new(&self, file: &FileEntry) -> bool {
-        file.modified >= self.horizon() && !self.seen.paths.contains(file.path.as_str())
+        file.modified >= self.horizon && !self.seen.paths.contains(file.path.as_str())
     }
 
-    fn horizon(&self) -> i64 {
-        let Some(newest) = self.seen.newest else { return i64::MIN };
+    /// The horizon once a file this new is taken.
+    fn horizon_after(&self, newest: i64) -> i64 {
         // A file from the future must not make those of today too old.
-        let newest = newest.min(self.context.clock.now().0);
-        newest.saturating_sub(i64::try_from(self.max_age.as_micros()).unwrap_or(i64::MAX))
+        let newest = self.seen.newest.unwrap_or(i64::MIN).max(newest).min(self.context.clock.now().0);
+        let age = i64::try_from(self.max_age.as_micros()).unwrap_or(i64::MAX);
+        self.horizon.max(newest.saturating_sub(age))
     }
 
     /// Numbers files, durably.
@@ -191,16 +199,18 @@ impl FileLog {
         let first = self.end();
         let newest = files.iter().map(|f| f.modified).max().unwrap_or(i64::MIN);
         let segment = Segment { first, end: first + files.len() as u64, level: 0, newest };
-        self.write(&segment, &files).await?;
+        let horizon = self.horizon_after(newest);
+        self.write(&segment, horizon, &files).await?;
         self.segments.push(segment);
+        self.horizon = horizon;
         files.iter().for_each(|file| self.seen.add(file));
         self.window.extend(files);
-        self.seen.forget_before(self.horizon());
+        self.seen.forget_before(horizon);
         Ok(())
     }
 
-    async fn write(&self, segment: &Segment, files: &[FileEntry]) -> Result<()> {
-        let contents = Contents { first: segment.first, end: segment.end, files: files.to_vec() };
+    async fn write(&self, segment: &Segment, horizon: i64, files: &[FileEntry]) -> Result<()> {
+        let contents = Contents { first: segment.first, end: segment.end, horizon, files: files.to_vec() };
         let json = serde_json::to_vec(&contents).map_err(|e| Error::internal(format!("file log: {e}")))?;
         match store::create(&self.context.store, &segment.name(), store::seal(&json)).await? {
             Created::Now => Ok(()),
@@ -238,7 +248,7 @@ impl FileLog {
         if merged.len() < FANOUT {
             return Ok(false);
         }
-        let horizon = self.horizon();
+        let horizon = self.horizon;
         let mut files = vec![];
         for segment in &merged {
             let contents = read(&self.context.store, &segment.name()).await?;
@@ -246,7 +256,7 @@ impl FileLog {
         }
         let newest = files.iter().map(|f| f.modified).max().unwrap_or(i64::MIN);
         let segment = Segment { first: head.first, end: tail.end, level: level + 1, newest };
-        self.write(&segment, &files).await?;
+        self.write(&segment, horizon, &files).await?;
         self.segments.splice(start..start + merged.len(), [segment]);
         self.garbage.extend(merged.iter().map(Segment::name));
         Ok(true)
@@ -254,8 +264,7 @@ impl FileLog {
 
     /// The oldest segments go whole once everything in them is too old; the last stays, since it knows the next number.
     fn drop_expired(&mut self) {
-        let horizon = self.horizon();
-        let expired = |s: &&Segment| s.newest < horizon && s.end <= self.first;
+        let expired = |s: &&Segment| s.newest < self.horizon && s.end <= self.first;
         let last = self.segments.len().saturating_sub(1);
         let count = self.segments[..last].iter().take_while(expired).count();
         self.garbage.extend(self.segments.drain(..count).map(|s| s.name()));
@@ -271,4 +280,123 @@ async fn read(store: &Arc<dyn ObjectStore>, name: &str) -> Result<Contents> {
     let contents = store::unseal(name, &store::read(store, name).await?)?;
     serde_json::from_slice(&contents)
         .map_err(|e| Error::data(format!("object in the checkpoint is damaged: object=`{name}`: {e}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use acequia_core::conformance::memory_context;
+    use acequia_core::{ErrorKind, ManualClock, Timestamp};
+    use object_store::{ObjectStoreExt, path::Path};
+    use rand::rngs::SmallRng;
+    use rand::{Rng, SeedableRng};
+
+    const AGE: Duration = Duration::from_micros(300);
+
+    fn context() -> SourceContext {
+        SourceContext { clock: Arc::new(ManualClock::at(Timestamp(i64::MAX))), ..memory_context() }
+    }
+
+    fn file(name: u64, modified: i64) -> FileEntry {
+        FileEntry { path: format!("f{name}"), size: name, modified }
+    }
+
+    async fn names(context: &SourceContext) -> Vec<String> {
+        store::list(&context.store, PREFIX).await.unwrap()
+    }
+
+    /// The log against a list of everything ever taken.
+    #[tokio::test]
+    async fn log_agrees_with_a_list_of_all_files_over_random_histories() {
+        for seed in 0..20 {
+            let mut random = SmallRng::seed_from_u64(seed);
+            let context = context();
+            let mut log = FileLog::open(context.clone(), AGE).await.unwrap();
+            let (mut all, mut committed): (Vec<FileEntry>, u64) = (vec![], 0);
+            for round in 0..400 {
+                match random.random_range(0..10) {
+                    0 => log = FileLog::open(context.clone(), AGE).await.unwrap(),
+                    1..5 => {
+                        committed = random.random_range(committed..=all.len() as u64);
+                        log.commit(committed).await.unwrap();
+                    }
+                    _ => {
+                        let count = random.random_range(1..4);
+                        let late = random.random_range(0..200);
+                        let files: Vec<_> =
+                            (0..count).map(|i| file(all.len() as u64 + i, round * 10 - late)).collect();
+                        log.take(files.clone()).await.unwrap();
+                        all.extend(files);
+                    }
+                }
+                assert_eq!(log.end(), all.len() as u64);
+                for number in committed..all.len() as u64 {
+                    assert_eq!(log.file(number).unwrap(), &all[number as usize]);
+                }
+                assert!(all.iter().all(|file| !log.is_new(file)), "seed {seed}: no path is taken twice");
+                assert!(log.is_new(&file(u64::MAX, round * 10)), "what is new and young is taken");
+            }
+            log.commit(all.len() as u64).await.unwrap();
+            assert!(names(&context).await.len() < 4 * FANOUT, "{:?}", names(&context).await);
+            assert!(log.seen.paths.len() < 200, "{}", log.seen.paths.len());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_merge_that_was_cut_short_and_a_fenced_run_leave_only_garbage() {
+        let context = context();
+        let mut log = FileLog::open(context.clone(), AGE).await.unwrap();
+        let mut old = FileLog::open(context.clone(), AGE).await.unwrap();
+        for i in 0..FANOUT as u64 {
+            log.take(vec![file(i, 1)]).await.unwrap();
+        }
+        let mut left = vec![];
+        for name in names(&context).await {
+            left.push((name.clone(), store::read(&context.store, &name).await.unwrap()));
+        }
+        let fenced = old.take(vec![file(77, 1)]).await.unwrap_err();
+        assert_eq!(fenced.kind(), ErrorKind::Fenced);
+        log.commit(FANOUT as u64).await.unwrap();
+        log.take(vec![file(8, 1)]).await.unwrap();
+        assert_eq!(names(&context).await.len(), 2);
+
+        // The removed segments are back, as if the merge had died before removing them, and the old run writes late.
+        for (name, bytes) in left.split_off(1) {
+            context.store.put(&Path::from(name), bytes.into()).await.unwrap();
+        }
+        old.take((70..90).map(|i| file(i, 1)).collect()).await.unwrap();
+        let mut log = FileLog::open(context.clone(), AGE).await.unwrap();
+        assert_eq!((log.end(), log.file(8).unwrap()), (9, &file(8, 1)));
+        assert!(
+            !log.is_new(&file(3, 1)) && log.is_new(&file(77, 1)),
+            "what a fenced run took was never taken"
+        );
+        log.commit(0).await.unwrap();
+        assert_eq!(names(&context).await.len(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_missing_segment_is_an_error() {
+        let context = context();
+        let mut log = FileLog::open(context.clone(), AGE).await.unwrap();
+        for i in 0..3 {
+            log.take(vec![file(i, 1)]).await.unwrap();
+        }
+        store::delete(&context.store, &names(&context).await[1]).await.unwrap();
+        let error = FileLog::open(context, AGE).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Data);
+        assert!(error.message().contains("gap"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn the_horizon_never_goes_back_and_never_passes_the_clock() {
+        let clock = ManualClock::at(Timestamp(1_000));
+        let context = SourceContext { clock: Arc::new(clock.clone()), ..memory_context() };
+        let mut log = FileLog::open(context.clone(), AGE).await.unwrap();
+        log.take(vec![file(0, 1_000_000)]).await.unwrap();
+        assert!(log.is_new(&file(1, 700)) && !log.is_new(&file(1, 699)));
+        clock.set(Timestamp(0));
+        let log = FileLog::open(context, AGE).await.unwrap();
+        assert!(log.is_new(&file(1, 700)) && !log.is_new(&file(1, 699)));
+    }
 }

@@ -46,7 +46,7 @@ async fn generated_sources_keep_the_contract() {
 
     let nexmark = |options, clock| Generated { connector: "nexmark", options, clock };
     for table in ["person", "auction", "bid", "event"] {
-        run(nexmark(vec![("table", table), ("events", "150000"), ("max_rows_per_batch", "70000")], None))
+        run(nexmark(vec![("table", table), ("events", "30000"), ("max_rows_per_batch", "13000")], None))
             .await;
     }
     run(nexmark(vec![("table", "bid"), ("paced", "true"), ("events_per_second", "100")], clock())).await;
