@@ -7,9 +7,9 @@
 -- written exactly once, as Parquet, when the watermark says that it is complete. A second query shows the busiest
 -- channels live. Kill it at any moment and run it again: it goes on where it was. To start over: rm -r out/nexmark
 
-CREATE STREAM bid WITH (
+CREATE STREAM bid (WATERMARK FOR date_time AS date_time - INTERVAL '4' SECOND) WITH (
   connector = 'nexmark', table = 'bid', events = '1000000', events_per_second = '10000', seed = '42',
-  max_rows_per_batch = '50000', watermark_column = 'date_time'
+  max_rows_per_batch = '50000', final_watermark = 'true'
 );
 
 CREATE SINK auctions WITH (connector = 'parquet', path = 'out/nexmark/auctions');

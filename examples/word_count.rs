@@ -17,7 +17,8 @@ async fn main() -> Result<()> {
     let port = args.next().unwrap_or_else(|| "9999".to_string());
 
     let session = Session::new()?;
-    let lines = session.read_stream().format("socket").option("host", host).option("port", port).load().await?;
+    let lines =
+        session.read_stream().format("socket").option("host", host).option("port", port).load().await?;
     let words = lines
         .select(vec![string_to_array(col("value"), lit(" "), lit("")).alias("word")])?
         .transform(|frame| frame.unnest_columns(&["word"]))?

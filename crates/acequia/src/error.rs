@@ -42,15 +42,19 @@ fn place(diagnostic: &Diagnostic) -> Option<Location> {
     diagnostic.span.map(|span| Location { line: span.start.line, column: span.start.column })
 }
 
-/// The first sentence of DataFusion's message, its class prefix left out, in lower case.
+/// DataFusion's message on one line, its class prefix left out, in lower case.
 fn message(error: &DataFusionError) -> String {
-    let text = error.message().to_string();
-    let text = text.trim_end_matches('.').trim();
+    let text = error.message().replace(".\n", "; ").replace('\n', " ");
+    let text = text
+        .trim_end_matches('.')
+        .trim()
+        .replace("; Valid fields", "; valid fields")
+        .replace("; Did you", "; did you");
     let mut chars = text.chars();
     match (chars.next(), chars.next()) {
         (Some(first), Some(second)) if first.is_uppercase() && !second.is_uppercase() => {
             first.to_lowercase().chain(text.chars().skip(1)).collect()
         }
-        _ => text.to_string(),
+        _ => text,
     }
 }

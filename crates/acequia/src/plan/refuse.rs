@@ -6,14 +6,14 @@ use datafusion::logical_expr::LogicalPlan;
 /// A join of two streams.
 pub(super) fn stream_join(kind: impl std::fmt::Display) -> Error {
     Error::unsupported(format!(
-        "a {kind} join of two streams is not incremental yet; join the stream with a static table, or aggregate first and use EMIT COMPLETE"
+        "joining two streams is not incremental yet; join the stream with a static table, or aggregate both first and use EMIT COMPLETE: join=`{kind}`"
     ))
 }
 
 /// A join with a static table that would have to give a row of the table once no row of the stream can match it.
 pub(super) fn preserved_static(kind: impl std::fmt::Display) -> Error {
     Error::unsupported(format!(
-        "a {kind} join would have to keep which rows of the static table found no partner yet; put the stream on the side whose rows are kept"
+        "this join would have to keep which rows of the static table found no partner yet; put the stream on the side whose rows are kept: join=`{kind}`"
     ))
 }
 

@@ -147,7 +147,9 @@ impl SessionBuilder {
     /// # Errors
     /// `Internal` when DataFusion refuses a function of ours.
     pub fn build(self) -> Result<Session> {
-        let config = SessionConfig::new().with_information_schema(true);
+        let config = SessionConfig::new()
+            .with_information_schema(true)
+            .set_bool("datafusion.sql_parser.collect_spans", true);
         let queries = Arc::default();
         let state = SessionStateBuilder::new().with_config(config).with_default_features();
         let state = functions::install(state, functions::Mode::Batch).map_err(from_datafusion)?;

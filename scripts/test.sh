@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# Passes the tests on a fresh machine that has Rust: builds, runs every test, and the files of sql-tests/.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+echo "== unit, integration and doc tests"
+cargo test --workspace --locked
+
+echo "== sql-tests"
+cargo run --locked --quiet -- test
+
+echo "== an independent reader over the main example"
+./scripts/check_parquet.sh
