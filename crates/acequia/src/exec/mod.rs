@@ -12,11 +12,13 @@ mod drop_duplicates;
 mod error;
 mod group_states;
 mod key_table;
+mod session_aggregate;
 #[cfg(test)]
 mod twin;
 
 pub use aggregate::{AggregateOperator, AggregateSpec, Emit, TimeBound, TimeKey, raw_input};
 pub use drop_duplicates::{DropDuplicatesOperator, DropDuplicatesSpec, Expiry};
+pub use session_aggregate::{SessionAggregateOperator, SessionColumns, SessionSpec};
 
 use acequia_core::state::Stateful;
 use acequia_core::{BatchId, Result, Timestamp, Watermark};

@@ -227,6 +227,10 @@ impl Saved {
         assert_same(&live, &sorted(lines(&self.batch())), &format!("saved rows of {}", self.table.name));
     }
 
+    pub(super) fn is(&self, table: &TableDef) -> bool {
+        self.table == *table
+    }
+
     pub(super) fn len(&self) -> usize {
         self.rows.len()
     }

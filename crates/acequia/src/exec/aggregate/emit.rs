@@ -11,7 +11,7 @@ use arrow::compute::{SortOptions, concat_batches, filter};
 use std::sync::Arc;
 
 /// Rows that are gathered at once where all of a pane is read.
-pub(super) const GATHER_ROWS: usize = 32 * 1024;
+pub(in crate::exec) const GATHER_ROWS: usize = 32 * 1024;
 /// Batches smaller than this are put together.
 const SMALL_ROWS: usize = 4 * 1024;
 

@@ -36,11 +36,12 @@ use arrow::buffer::BooleanBuffer;
 use arrow::compute::{filter, max, min, take};
 use arrow::datatypes::SchemaRef;
 use datafusion::physical_plan::aggregates::evaluate_group_by;
+pub(super) use emit::{GATHER_ROWS, coalesce, differ};
 use pane::{Pane, PaneRows};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use time::TimeLayout;
-use time::to_int64;
+pub(super) use time::{from_int64, to_int64};
 
 /// The pane of a time; `None` for groups without one, which stay for ever.
 type PaneKey = Option<i64>;

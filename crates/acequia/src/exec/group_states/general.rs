@@ -217,6 +217,11 @@ pub(in crate::exec) struct Location {
 
 impl Location {
     const NOWHERE: Self = Self { chunk: u32::MAX, row: u32::MAX };
+
+    /// Whether there is a row; a group without one has seen nothing.
+    pub(in crate::exec) fn is_somewhere(self) -> bool {
+        self != Self::NOWHERE
+    }
 }
 
 struct Chunk {
@@ -337,14 +342,12 @@ impl GeneralStates {
         (0..self.plan.types.len()).map(column).collect()
     }
 
-    /// Where the row of a group is, if it has one.
-    #[expect(dead_code, reason = "for sessions, which come next")]
-    pub(in crate::exec) fn location(&self, id: u32) -> Option<Location> {
-        Some(self.at[id as usize]).filter(|at| *at != Location::NOWHERE)
+    /// Where the row of a group is. It can be read there until the batch ends.
+    pub(in crate::exec) fn location(&self, id: u32) -> Location {
+        self.at[id as usize]
     }
 
-    /// Forgets the row of a group. It can still be read at its [`GeneralStates::location`] until the batch ends.
-    #[expect(dead_code, reason = "for sessions, which come next")]
+    /// Forgets the row of a group, which then has seen nothing.
     pub(in crate::exec) fn release(&mut self, id: u32) {
         let at = &mut self.at[id as usize];
         self.live -= usize::from(*at != Location::NOWHERE);

@@ -96,6 +96,11 @@ impl StatePlan {
         Ok(Self { expressions, filters: filters.to_vec(), places, natives, general, fields, outputs })
     }
 
+    /// The aggregates that take the general path.
+    pub(super) fn general(&self) -> &Arc<GeneralPlan> {
+        &self.general
+    }
+
     /// The state columns of all aggregates, in their order.
     pub(super) fn fields(&self) -> &[FieldRef] {
         &self.fields
