@@ -7,7 +7,7 @@
 //! Equality is DataFusion's own in `GROUP BY`: NULLs are one group, -0.0 is 0.0, and NaNs are equal when their bits
 //! are. Memory is about 7-11 bytes per group for the table, plus the key (8 bytes more per string or row key).
 
-use super::error::from_datafusion;
+use crate::error::from_datafusion;
 use acequia_core::{Error, Result};
 use arrow::array::{
     Array, ArrayRef, ArrowNativeTypeOp, ArrowPrimitiveType, AsArray, BinaryViewBuilder, GenericByteArray,

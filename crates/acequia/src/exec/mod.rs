@@ -9,7 +9,6 @@
 
 mod aggregate;
 mod drop_duplicates;
-mod error;
 mod group_states;
 mod key_table;
 mod session_aggregate;

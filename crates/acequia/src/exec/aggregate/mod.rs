@@ -25,10 +25,10 @@ mod time;
 pub use spec::{AggregateSpec, Emit, raw_input};
 pub use time::{TimeBound, TimeKey};
 
-use super::error::from_datafusion;
 use super::group_states::{Arguments, StatePlan};
 use super::key_table::KeyLayout;
 use super::{BatchContext, Operator};
+use crate::error::from_datafusion;
 use acequia_core::state::TableDef;
 use acequia_core::{Error, Result, Watermark};
 use arrow::array::{Array, ArrayRef, Int64Array, RecordBatch, UInt32Array};

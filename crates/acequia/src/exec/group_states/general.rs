@@ -12,7 +12,7 @@
 //! the log whose group has moved on is garbage; the log is rewritten when there is more garbage than live rows, and
 //! small neighbours are merged, hence there are few chunks and every row is copied O(log n) times.
 
-use crate::exec::error::from_datafusion;
+use crate::error::from_datafusion;
 use crate::exec::key_table::conform;
 use acequia_core::{Error, Result};
 use arrow::array::{

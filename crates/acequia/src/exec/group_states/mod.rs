@@ -8,8 +8,8 @@
 pub(super) mod general;
 pub(super) mod native;
 
-use super::error::from_datafusion;
 use super::key_table::conform;
+use crate::error::from_datafusion;
 use acequia_core::{Error, Result};
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch};
 use arrow::buffer::{BooleanBuffer, NullBuffer};

@@ -22,11 +22,11 @@ mod tests;
 pub use spec::{SessionColumns, SessionSpec};
 
 use super::aggregate::{Emit, GATHER_ROWS, coalesce, differ};
-use super::error::from_datafusion;
 use super::group_states::general::{GeneralStates, Location};
 use super::group_states::{Arguments, StatePlan};
 use super::key_table::KeyLayout;
 use super::{BatchContext, Operator, append_weight, with_weight};
+use crate::error::from_datafusion;
 use acequia_core::state::TableDef;
 use acequia_core::{Error, Result, Watermark};
 use arrow::array::{Array, ArrayRef, BooleanArray, Int64Array, RecordBatch, RecordBatchOptions, UInt32Array};
