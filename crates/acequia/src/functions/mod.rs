@@ -50,7 +50,7 @@ pub use grid::{Grid, Shape, WindowSpec};
 pub use lineage::{TimeColumns, event_time_columns};
 pub use resolve::{ResolveWindows, resolve_windows};
 pub use session::{SessionFunction, SessionScope};
-pub use time_column::{TimeColumn, TimeRole, WindowOf};
+pub use time_column::{SessionPartition, TimeColumn, TimeRole, WindowOf};
 pub use watermark::EventTimeWatermark;
 pub use window::{HopFunction, TumbleFunction};
 

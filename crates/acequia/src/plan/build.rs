@@ -14,7 +14,8 @@ use super::{Slot, duplicates, explain, refuse, sessions};
 use crate::catalog::StreamScan;
 use crate::error::from_datafusion;
 use crate::exec::{
-    AggregateOperator, AggregateSpec, DropDuplicatesOperator, Emit, Operator, WEIGHT, raw_input,
+    AggregateOperator, AggregateSpec, DropDuplicatesOperator, Emit, Operator, SessionAggregateOperator,
+    WEIGHT, raw_input,
 };
 use crate::functions::{
     BatchTime, DropDuplicates, EventTimeWatermark, TimeColumn, TimeColumns, TimeRole, event_time_columns,
@@ -274,12 +275,14 @@ impl Builder<'_> {
         let groups = &times[..plan.schema().fields().len() - aggregate.aggr_expr.len()];
         let session = sessions::groups_by_session(aggregate)?;
         let time = if session { None } else { time_key(groups)? };
-        let (emit, change) = self.emission(distinct, session, session || time.is_some(), plan)?;
+        let timed = if session { bounded(groups) } else { time.is_some() };
+        let (emit, change) = self.emission(distinct, session, timed, plan)?;
         let id = self.next_id();
+        let spec = AggregateSpec::from_exec(exec, id, time, emit)?;
         let (name, operator): (_, Box<dyn Operator>) = if session {
-            return Err(refuse::node(plan));
+            let spec = sessions::spec(spec, groups)?;
+            ("session_aggregate", Box::new(SessionAggregateOperator::try_new(spec)?))
         } else {
-            let spec = AggregateSpec::from_exec(exec, id, time, emit)?;
             (if distinct { "distinct" } else { "aggregate" }, Box::new(AggregateOperator::try_new(spec)?))
         };
         let description = explain::aggregate(plan, emit, groups);
@@ -342,6 +345,11 @@ impl Builder<'_> {
         let plan = self.physical(&part.plan).await?;
         Ok(Island { template: IslandTemplate::new(plan, Arc::clone(&self.task)), inputs: part.inputs })
     }
+}
+
+/// Whether a watermark bounds one of the group columns.
+fn bounded(groups: &[Option<TimeColumn>]) -> bool {
+    groups.iter().flatten().any(|time| !time.watermarks.is_empty())
 }
 
 /// Which output columns of a plan carry event time.

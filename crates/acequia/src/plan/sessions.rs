@@ -4,8 +4,10 @@
 //! bounds makes real sessions of them, so below it the bounds may be passed on and nothing else.
 
 use super::refuse;
+use super::time_key::bound_of;
 use crate::error::from_datafusion;
-use crate::functions::SessionFunction;
+use crate::exec::{AggregateSpec, SessionColumns, SessionSpec};
+use crate::functions::{SessionFunction, SessionPartition, TimeColumn, TimeRole};
 use acequia_core::Result;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, DFSchema};
@@ -22,6 +24,57 @@ pub(super) fn check(plan: &LogicalPlan) -> Result<()> {
 pub(super) fn groups_by_session(aggregate: &Aggregate) -> Result<bool> {
     let below = raw_columns(&aggregate.input)?;
     Ok(!passed_on(&aggregate.group_expr, &below)?.is_empty())
+}
+
+/// What the operator of an aggregate by sessions needs to know. `groups` are the times of its group columns.
+///
+/// # Errors
+/// `Unsupported` when the group columns are not exactly one session, both its bounds, and the keys that it is made for.
+pub(super) fn spec(aggregate: AggregateSpec, groups: &[Option<TimeColumn>]) -> Result<SessionSpec> {
+    let (mut whole, mut start, mut end) = (None, None, None);
+    let mut keys = BTreeSet::new();
+    for (index, time) in groups.iter().enumerate() {
+        let slot = match time.as_ref().filter(|time| time.session().is_some()).map(|time| &time.role) {
+            Some(TimeRole::Session(_)) => &mut whole,
+            Some(TimeRole::SessionStart(_)) => &mut start,
+            Some(TimeRole::SessionEnd(_)) => &mut end,
+            Some(_) => return Err(refuse::ungrouped_session()),
+            None => {
+                keys.insert(index);
+                continue;
+            }
+        };
+        if slot.replace(index).is_some() {
+            return Err(refuse::ungrouped_session());
+        }
+    }
+    let (session, bounding) = match (whole, start, end) {
+        (Some(column), None, None) => (SessionColumns::Struct(column), column),
+        (None, Some(start), Some(end)) => (SessionColumns::Pair { start, end }, end),
+        _ => return Err(refuse::ungrouped_session()),
+    };
+    let of = |index: usize| groups[index].as_ref().and_then(TimeColumn::session);
+    if start.is_some_and(|start| of(start) != of(bounding)) {
+        return Err(refuse::ungrouped_session());
+    }
+    match of(bounding).map(|session| &session.partition) {
+        Some(SessionPartition::GroupKeys) => {}
+        Some(SessionPartition::Columns(columns))
+            if columns.iter().copied().collect::<BTreeSet<_>>() == keys => {}
+        _ => return Err(refuse::ungrouped_session()),
+    }
+    let time = groups[bounding].as_ref().filter(|time| !time.watermarks.is_empty());
+    Ok(SessionSpec {
+        operator: aggregate.operator,
+        input_schema: aggregate.input_schema,
+        group_by: aggregate.group_by,
+        aggregates: aggregate.aggregates,
+        filters: aggregate.filters,
+        output_schema: aggregate.output_schema,
+        session,
+        bound: time.map(bound_of),
+        emit: aggregate.emit,
+    })
 }
 
 /// [`raw_sessions`] as names.

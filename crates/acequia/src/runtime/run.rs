@@ -21,6 +21,10 @@ use tokio::sync::{mpsc, oneshot, watch};
 /// How long an idle query waits before it asks its sources again: the first and the longest time.
 const POLL: (Duration, Duration) = (Duration::from_millis(2), Duration::from_millis(100));
 
+/// How many times as long as asking the sources took an idle query waits at least: listing a large directory again and
+/// again is work too.
+const IDLE_SHARE: u32 = 10;
+
 /// Everything that a query needs to run.
 pub struct QueryDefinition {
     /// Its name.
@@ -280,7 +284,10 @@ impl Driver<'_> {
             }
             // Waiters that come after this point may have put in rows that `choose` does not see.
             let answered = self.waiting.len();
-            let ended = match self.batches.choose().await? {
+            let asked = self.batches.clock.elapsed();
+            let choice = self.batches.choose().await?;
+            let cost = self.batches.clock.elapsed().saturating_sub(asked);
+            let ended = match choice {
                 Choice::Batch { offsets, logged } => {
                     self.run_batch(*offsets, logged).await?;
                     poll = POLL.0;
@@ -301,7 +308,7 @@ impl Driver<'_> {
             if ended {
                 return Ok(());
             }
-            self.wait(poll).await;
+            self.wait(poll.max(cost * IDLE_SHARE)).await;
             poll = (poll * 2).min(POLL.1);
         }
     }
