@@ -157,20 +157,21 @@ impl Script {
         events.into_iter().try_for_each(emit)
     }
 
+    /// Waits until every query has ended, or one has failed.
     async fn wait_for_queries(&self, emit: &mut dyn FnMut(Event) -> Result<()>) -> Result<()> {
         const LOOK_EVERY: std::time::Duration = std::time::Duration::from_millis(20);
-        for query in self.session.queries() {
-            let mut ended = std::pin::pin!(query.handle.await_termination());
-            loop {
-                let outcome = tokio::time::timeout(LOOK_EVERY, ended.as_mut()).await;
-                self.drain(emit)?;
-                if let Ok(ended) = outcome {
-                    ended?;
-                    break;
-                }
+        loop {
+            let queries = self.session.queries();
+            let running = queries.iter().any(|query| query.handle.is_active());
+            self.drain(emit)?;
+            for query in queries.iter().filter(|query| !query.handle.is_active()) {
+                query.handle.await_termination().await?;
             }
+            if !running {
+                return Ok(());
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
         }
-        Ok(())
     }
 }
 

@@ -11,7 +11,7 @@ use super::reset::IslandTemplate;
 use super::time_key::time_key;
 use super::watermark::{EventTimeObservers, WatermarkPlanner};
 use super::{Slot, duplicates, explain, refuse, sessions};
-use crate::catalog::StreamScan;
+use crate::catalog::{MaterializedTable, StreamScan};
 use crate::error::from_datafusion;
 use crate::exec::{
     AggregateOperator, AggregateSpec, DropDuplicatesOperator, Emit, Operator, SessionAggregateOperator,
@@ -66,6 +66,7 @@ pub(super) async fn build(
     batch_time: Arc<BatchTime>,
 ) -> Result<StreamingPlan> {
     sessions::check(plan)?;
+    refuse_views(plan)?;
     let observers = Arc::new(EventTimeObservers::default());
     let planner = WatermarkPlanner { observers: Arc::clone(&observers) };
     let mut builder = Builder {
@@ -168,6 +169,9 @@ impl Builder<'_> {
             return Err(refuse::node(plan));
         }
         let mut exprs = plan.expressions();
+        if change == Change::Retracting && exprs.iter().any(Expr::is_volatile) {
+            return Err(refuse::volatile_over_changes(self.mode));
+        }
         if change == Change::Retracting && matches!(plan, LogicalPlan::Projection(_)) {
             exprs.push(weight_of(&input));
         }
@@ -370,6 +374,27 @@ pub fn is_streaming(plan: &LogicalPlan) -> bool {
 fn scans_stream(plan: &LogicalPlan) -> bool {
     let LogicalPlan::TableScan(scan) = plan else { return false };
     source_as_provider(&scan.source).is_ok_and(|provider| provider.is::<StreamScan>())
+}
+
+/// A materialized view would be read once, when the query starts, and then stand still.
+fn refuse_views(plan: &LogicalPlan) -> Result<()> {
+    if !is_streaming(plan) {
+        return Ok(());
+    }
+    let mut view = None;
+    let walked = plan.apply_with_subqueries(|node| {
+        if let LogicalPlan::TableScan(scan) = node
+            && source_as_provider(&scan.source).is_ok_and(|provider| provider.is::<MaterializedTable>())
+        {
+            view = Some(scan.table_name.to_string());
+        }
+        Ok(TreeNodeRecursion::Continue)
+    });
+    walked.map_err(from_datafusion)?;
+    match view {
+        Some(view) => Err(refuse::view_in_query(&view)),
+        None => Ok(()),
+    }
 }
 
 fn has_operator(part: &Part) -> bool {

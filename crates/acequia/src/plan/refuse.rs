@@ -24,6 +24,20 @@ pub(super) fn over_changes(operator: &str, mode: OutputMode) -> Error {
     ))
 }
 
+/// A function that gives another value each time, over rows that are taken back later.
+pub(super) fn volatile_over_changes(mode: OutputMode) -> Error {
+    Error::unsupported(format!(
+        "now(), random() and the like over the changing result of an aggregate would take back other rows than were given, in {mode} mode; compute them below the aggregate, or use EMIT COMPLETE"
+    ))
+}
+
+/// A view whose rows another query keeps.
+pub(super) fn view_in_query(view: &str) -> Error {
+    Error::unsupported(format!(
+        "a materialized view inside a continuous query is not incremental yet: view=`{view}`; CREATE VIEW with the same query, and use that"
+    ))
+}
+
 /// An aggregate in `APPEND` mode whose groups are never final.
 pub(super) fn never_final(what: &str) -> Error {
     Error::unsupported(format!(
