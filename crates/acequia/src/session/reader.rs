@@ -92,6 +92,25 @@ impl Session {
         Ok(DataFrame::new(self.clone(), frame))
     }
 
+    /// The rows of a SELECT, to be transformed further or written.
+    ///
+    /// # Errors
+    /// `Invalid` when the text is not one query without EMIT, TRIGGER and WITH.
+    pub async fn frame(&self, query: &str) -> Result<DataFrame> {
+        let mut statements = crate::sql::parse(query);
+        let (Some(first), None) = (statements.next().transpose()?, statements.next()) else {
+            return Err(Error::invalid("a frame is made from exactly one SELECT"));
+        };
+        let crate::sql::Statement::Query(query) = first.statement else {
+            return Err(Error::invalid(
+                "a frame is made from a SELECT; use Session::sql for other statements",
+            ));
+        };
+        query.expect_plain("say it with write_stream() instead")?;
+        let plan = self.plan_query(&query).await?;
+        Ok(DataFrame::new(self.clone(), datafusion::prelude::DataFrame::new(self.state(), plan)))
+    }
+
     /// Hands rows to an in-memory stream as one micro-batch.
     ///
     /// # Errors
