@@ -1,4 +1,4 @@
-//! GROUP BY over insert-only rows: `AggregateOperator`.
+//! GROUP BY over insert-only rows: [`AggregateOperator`]. DISTINCT is the same without aggregates.
 //!
 //! State: one row per group (its key and the states of its aggregates) in *panes*. A pane is one window; of a plain
 //! event-time column it is a stretch of time; without event time there is one pane for ever. Each pane has its own

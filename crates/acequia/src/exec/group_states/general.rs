@@ -12,14 +12,11 @@
 //! the log whose group has moved on is garbage; the log is rewritten when there is more garbage than live rows, and
 //! small neighbours are merged, hence there are few chunks and every row is copied O(log n) times.
 
+use super::detach::detached;
 use crate::error::from_datafusion;
 use crate::exec::key_table::conform;
 use acequia_core::{Error, Result};
-use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, GenericListArray, Int64Array, StructArray, new_empty_array,
-    new_null_array,
-};
-use arrow::buffer::OffsetBuffer;
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, new_empty_array, new_null_array};
 use arrow::compute::{concat, filter, interleave};
 use arrow::datatypes::{DataType, FieldRef, Int64Type};
 use datafusion::functions_aggregate::count::Count;
@@ -463,39 +460,4 @@ fn spread(places: &[Location], there: &[ArrayRef], nowhere: &[ArrayRef]) -> Resu
 
 fn too_many_chunks() -> Error {
     Error::internal("the log of aggregate states has more than 4 billion chunks")
-}
-
-/// The array without the buffers of others: views would keep whole input batches alive.
-fn detached(array: &ArrayRef) -> Result<ArrayRef> {
-    Ok(match array.data_type() {
-        DataType::Utf8View => Arc::new(array.as_string_view().gc()),
-        DataType::BinaryView => Arc::new(array.as_binary_view().gc()),
-        DataType::List(field) if holds_views(field.data_type()) => {
-            let list = array.as_list::<i32>();
-            let values = detached(&used_values(list))?;
-            let offsets = OffsetBuffer::<i32>::from_lengths(list.offsets().lengths());
-            Arc::new(GenericListArray::try_new(Arc::clone(field), offsets, values, list.nulls().cloned())?)
-        }
-        DataType::Struct(fields) if fields.iter().any(|f| holds_views(f.data_type())) => {
-            let structs = array.as_struct();
-            let columns = structs.columns().iter().map(detached).collect::<Result<_>>()?;
-            Arc::new(StructArray::try_new(fields.clone(), columns, structs.nulls().cloned())?)
-        }
-        _ => Arc::clone(array),
-    })
-}
-
-fn used_values(list: &GenericListArray<i32>) -> ArrayRef {
-    let offsets = list.offsets();
-    let (first, last) = (offsets.first().copied().unwrap_or(0), offsets.last().copied().unwrap_or(0));
-    list.values().slice(first as usize, (last - first) as usize)
-}
-
-fn holds_views(data_type: &DataType) -> bool {
-    match data_type {
-        DataType::Utf8View | DataType::BinaryView => true,
-        DataType::List(field) => holds_views(field.data_type()),
-        DataType::Struct(fields) => fields.iter().any(|field| holds_views(field.data_type())),
-        _ => false,
-    }
 }
