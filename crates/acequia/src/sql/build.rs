@@ -3,7 +3,7 @@
 use super::dialect::DIALECT;
 use datafusion::sql::sqlparser::ast::{
     Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, ObjectName,
-    Query, SetExpr, TableAlias, TableFactor, TableFunctionArgs,
+    ObjectNamePart, Query, SetExpr, TableAlias, TableFactor, TableFunctionArgs, Value,
 };
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::Span;
@@ -33,6 +33,13 @@ pub(super) fn unnamed(expr: Expr) -> FunctionArg {
 
 pub(super) fn ident(name: &str, span: Option<Span>) -> Ident {
     Ident::with_span(span.unwrap_or(Span::empty()), name)
+}
+
+/// `get_field(of, 'field')`
+pub(super) fn get_field(of: Expr, field: &str, span: Option<Span>) -> Expr {
+    let field =
+        Expr::Value(Value::SingleQuotedString(field.to_string()).with_span(span.unwrap_or(Span::empty())));
+    call("get_field", vec![of, field], span)
 }
 
 /// A table, or with arguments a table function.
@@ -66,7 +73,29 @@ pub(super) fn select_star(relation: TableFactor) -> Result<Box<Query>, ParserErr
     Ok(query)
 }
 
+/// The lower-case name of an unquoted, unqualified function; `None` for any other.
+pub(super) fn simple_name(name: &ObjectName) -> Option<String> {
+    match name.0.as_slice() {
+        [ObjectNamePart::Identifier(ident)] if ident.quote_style.is_none() => {
+            Some(ident.value.to_lowercase())
+        }
+        _ => None,
+    }
+}
+
 /// An identifier as it compares: unquoted ones in lower case.
 pub(super) fn folded(ident: &Ident) -> String {
     if ident.quote_style.is_none() { ident.value.to_lowercase() } else { ident.value.clone() }
+}
+
+/// The plain arguments of a call; `None` when one is named or a wildcard.
+pub(super) fn arguments(function: &Function) -> Option<Vec<&Expr>> {
+    let FunctionArguments::List(list) = &function.args else { return None };
+    list.args
+        .iter()
+        .map(|argument| match argument {
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr),
+            _ => None,
+        })
+        .collect()
 }

@@ -108,6 +108,12 @@ impl Cursor {
         Error::invalid(format!("expected {expected}, found {}", self.found())).at(self.location())
     }
 
+    /// An error about the next token, which follows something complete.
+    pub(super) fn unexpected_after(&self, expected: &str) -> Error {
+        let hint = self.token(0).map(|t| clause_hint(&t.to_string())).unwrap_or_default();
+        Error::invalid(format!("expected {expected}, found {}{hint}", self.found())).at(self.location())
+    }
+
     /// The same, with the nearest of the words that could stand here.
     pub(super) fn unexpected_among(&self, expected: &str, words: &[&str]) -> Error {
         let found = self.token(0).map(ToString::to_string).unwrap_or_default();
@@ -117,10 +123,7 @@ impl Cursor {
 
     /// Refuses anything that is left.
     pub(super) fn finish(&self) -> Result<()> {
-        let Some(token) = self.token(0) else { return Ok(()) };
-        let hint = clause_hint(&token.to_string());
-        let message = format!("expected the end of the statement, found `{token}`{hint}");
-        Err(Error::invalid(message).at(self.location()))
+        if self.is_done() { Ok(()) } else { Err(self.unexpected_after("the end of the statement")) }
     }
 
     /// Reads something through sqlparser.

@@ -3,6 +3,7 @@
 
 use super::ast::{Column, ColumnKind, CreateSink, CreateStream, WatermarkClause};
 use acequia_core::Options;
+use datafusion::sql::sqlparser::ast::{ArrayElemTypeDef, DataType, StructBracketKind, StructField};
 use std::fmt;
 
 impl CreateStream {
@@ -52,11 +53,12 @@ impl fmt::Display for Column {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ", self.name)?;
         match &self.kind {
-            ColumnKind::Physical { data_type, nullable: true } => write!(f, "{data_type}")?,
-            ColumnKind::Physical { data_type, nullable: false } => write!(f, "{data_type} NOT NULL")?,
+            ColumnKind::Physical { data_type, nullable } => {
+                write!(f, "{}{}", type_sql(data_type), if *nullable { "" } else { " NOT NULL" })?;
+            }
             ColumnKind::Computed { expr } => write!(f, "AS {expr}")?,
             ColumnKind::Metadata { data_type, from } => {
-                write!(f, "{data_type} METADATA FROM {}", quoted(from))?;
+                write!(f, "{} METADATA FROM {}", type_sql(data_type), quoted(from))?;
             }
         }
         write_comment(f, &self.comment)
@@ -67,6 +69,28 @@ impl fmt::Display for WatermarkClause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "WATERMARK FOR {}", self.column)?;
         self.expr.as_ref().map_or(Ok(()), |expr| write!(f, " AS {expr}"))
+    }
+}
+
+/// A type as it parses: sqlparser prints a map as `Map(k, v)`, which no dialect of ours reads.
+fn type_sql(data_type: &DataType) -> String {
+    match data_type {
+        DataType::Map(key, value) => format!("MAP<{}, {}>", type_sql(key), type_sql(value)),
+        DataType::Array(ArrayElemTypeDef::AngleBracket(element)) => format!("ARRAY<{}>", type_sql(element)),
+        DataType::Array(ArrayElemTypeDef::SquareBracket(element, None)) => format!("{}[]", type_sql(element)),
+        DataType::Struct(fields, StructBracketKind::AngleBrackets) => {
+            let fields: Vec<_> = fields.iter().map(field_sql).collect();
+            format!("STRUCT<{}>", fields.join(", "))
+        }
+        other => other.to_string(),
+    }
+}
+
+fn field_sql(field: &StructField) -> String {
+    match (&field.field_name, &field.options) {
+        (Some(name), None) => format!("{name} {}", type_sql(&field.field_type)),
+        (None, None) => type_sql(&field.field_type),
+        _ => field.to_string(),
     }
 }
 

@@ -29,6 +29,7 @@ mod cursor;
 mod dialect;
 mod display;
 mod error;
+mod limits;
 mod option_list;
 mod query;
 mod relations;

@@ -7,11 +7,12 @@
 use super::ast::{ContinuousQuery, Insert, Statement, Trigger};
 use super::cursor::{Cursor, is_word, string_of};
 use super::dialect::{EMIT_WORDS, TRIGGER_WORDS};
+use super::error::place;
 use super::option_list::read_options;
 use super::{relations, table_functions};
 use acequia_core::time::parse_interval;
 use acequia_core::{Error, Location, Options, OutputMode, Result};
-use datafusion::sql::sqlparser::ast::{SetExpr, VisitMut};
+use datafusion::sql::sqlparser::ast::{Query, SetExpr, VisitMut};
 use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 use std::time::Duration;
@@ -26,15 +27,57 @@ pub(super) fn read_with(cursor: &mut Cursor, options: Options) -> Result<Continu
     let (location, end) = (cursor.location(), cursor.end());
     let tokens = cursor.rest();
     let (body, tail) = tokens.split_at(tail_start(tokens));
-    let body_end = tail.first().and_then(|t| super::error::place(t.span.start)).unwrap_or(end);
+    let body_end = tail.first().and_then(|t| place(t.span.start)).unwrap_or(end);
     let mut body = Cursor::new(relations::rewrite(body, body_end)?, body_end);
-    let mut query = body.sql(Parser::parse_query)?;
-    body.finish()?;
+    let mut query = parse_query(&mut body)?;
     refuse_writes(&query.body, location)?;
     canonicalize(query.as_mut(), location)?;
     let mut continuous = ContinuousQuery { query, emit: None, trigger: None, options, location };
     read_tail(&mut Cursor::new(tail.to_vec(), end), &mut continuous)?;
     Ok(continuous)
+}
+
+fn parse_query(body: &mut Cursor) -> Result<Box<Query>> {
+    let tokens = body.rest().to_vec();
+    let query = body.sql(Parser::parse_query).and_then(|query| body.finish().map(|()| query));
+    query.map_err(|error| sharpen(&tokens, body.end(), error))
+}
+
+/// How many parentheses an error is looked for in.
+const SHARPEN_LIMIT: usize = 64;
+
+/// sqlparser reads what `FROM (` opens first as a query, then as a join of tables, and tells only the error of the
+/// second: at the wrong place. So the innermost query in parentheses that does not parse by itself is the one to name.
+pub(super) fn sharpen(tokens: &[TokenWithSpan], end: Location, error: Error) -> Error {
+    let wrong = |(from, to): (usize, Option<usize>)| {
+        let close = to.and_then(|to| tokens.get(to)).and_then(|t| place(t.span.start)).unwrap_or(end);
+        let mut inner = Cursor::new(tokens[from..to.unwrap_or(tokens.len())].to_vec(), close);
+        match inner.sql(Parser::parse_query) {
+            Ok(_) if !inner.is_done() || to.is_none() => Some(inner.unexpected_after("`)`")),
+            Ok(_) => None,
+            Err(error) => Some(error),
+        }
+    };
+    queries_in_parentheses(tokens).into_iter().take(SHARPEN_LIMIT).find_map(wrong).unwrap_or(error)
+}
+
+/// The insides of the parentheses that hold a query, inner ones first; one that is not closed has no end.
+fn queries_in_parentheses(tokens: &[TokenWithSpan]) -> Vec<(usize, Option<usize>)> {
+    let mut open = vec![];
+    let mut found = vec![];
+    let holds_query = |from: usize| {
+        tokens.get(from).is_some_and(|t| is_word(&t.token, "SELECT") || is_word(&t.token, "WITH"))
+    };
+    for (n, token) in tokens.iter().enumerate() {
+        match token.token {
+            Token::LParen => open.push(n + 1),
+            Token::RParen => found.extend(open.pop().map(|from| (from, Some(n)))),
+            _ => {}
+        }
+    }
+    found.extend(open.into_iter().rev().map(|from| (from, None)));
+    found.retain(|(from, _)| holds_query(*from));
+    found
 }
 
 fn refuse_writes(body: &SetExpr, at: Location) -> Result<()> {
@@ -139,7 +182,6 @@ const WANT_OPERAND: &[&str] = &[
     "LATERAL",
     "TABLE",
     "QUALIFY",
-    "STREAM",
     "OF",
     "INTERVAL",
     "RETURNING",

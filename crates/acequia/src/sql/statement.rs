@@ -6,6 +6,7 @@ use super::create;
 use super::cursor::{Cursor, is_word};
 use super::dialect::DIALECT;
 use super::error::{clause_hint, did_you_mean, from_datafusion, place};
+use super::limits;
 use super::query;
 use super::relations;
 use acequia_core::{Error, Location, Result};
@@ -61,6 +62,8 @@ const ELSEWHERE: &[(&[&str], &str)] = &[
 
 /// Parses one statement that ends at a place.
 pub(super) fn parse(tokens: Vec<TokenWithSpan>, end: Location) -> Result<Statement> {
+    let start = tokens.first().and_then(|t| place(t.span.start)).unwrap_or(end);
+    limits::check(&tokens, start)?;
     let mut cursor = Cursor::new(tokens, end);
     for (words, instead) in ELSEWHERE {
         if cursor.at(words) {
@@ -101,9 +104,17 @@ fn read_explain(cursor: &mut Cursor) -> Result<Statement> {
             return Err(Error::unsupported(message).at(cursor.location()));
         }
     }
-    if !cursor.eat(&["EXPLAIN", "STREAMING"]) {
+    let streaming = cursor.at(&["EXPLAIN", "STREAMING"]);
+    // DataFusion's parser would follow any number of them, one call deep each.
+    let words = ["EXPLAIN", "ANALYZE", "VERBOSE", "STREAMING"];
+    let prefix = cursor.rest().iter().take_while(|t| words.iter().any(|w| is_word(&t.token, w)));
+    if prefix.filter(|t| is_word(&t.token, "EXPLAIN")).count() > 1 {
+        return Err(Error::invalid("EXPLAIN of an EXPLAIN; write it once").at(cursor.location()));
+    }
+    if !streaming {
         return read_datafusion(cursor);
     }
+    cursor.expect(&["EXPLAIN", "STREAMING"])?;
     let at = cursor.location();
     match parse(cursor.rest().to_vec(), cursor.end())? {
         Statement::Query(query) => Ok(Statement::ExplainStreaming(ExplainStreaming::Query(query))),
@@ -123,8 +134,8 @@ fn read_explain(cursor: &mut Cursor) -> Result<Statement> {
 pub(super) fn read_datafusion(cursor: &mut Cursor) -> Result<Statement> {
     let (start, end) = (cursor.location(), cursor.end());
     let tokens = relations::rewrite(cursor.rest(), end)?;
-    let fail = |e| from_datafusion(&e, start, end);
-    let mut parser = DFParserBuilder::new(tokens).with_dialect(&DIALECT).build().map_err(fail)?;
+    let fail = |e| query::sharpen(&tokens, end, from_datafusion(&e, start, end));
+    let mut parser = DFParserBuilder::new(tokens.clone()).with_dialect(&DIALECT).build().map_err(fail)?;
     let mut statement = parser.parse_statement().map_err(fail)?;
     let left = parser.parser.peek_token();
     if left.token != Token::EOF {

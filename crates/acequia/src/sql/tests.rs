@@ -5,6 +5,7 @@ use acequia_core::Result;
 
 mod create;
 mod queries;
+mod robustness;
 mod splitting;
 
 /// One line (or SQL text) per statement, errors with kind and place.
