@@ -8,6 +8,7 @@ use super::delta::DeltaTable;
 use super::key::{self, Key};
 use super::node::{Island, Node, OperatorNode, SourceLeaf, StreamingPlan};
 use super::reset::IslandTemplate;
+use super::static_join::{linear_in_stream, rebuild_join, swap_join, weight_last};
 use super::time_key::time_key;
 use super::watermark::{EventTimeObservers, WatermarkPlanner};
 use super::{Slot, duplicates, explain, refuse, sessions};
@@ -23,7 +24,7 @@ use crate::functions::{
 use acequia_core::{Error, OperatorId, OutputMode, Result};
 use arrow::datatypes::{Field, Schema};
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
-use datafusion::common::{Column, DFSchema, DataFusionError, JoinType, TableReference};
+use datafusion::common::{Column, DFSchema, TableReference};
 use datafusion::datasource::{provider_as_source, source_as_provider};
 use datafusion::execution::{SessionState, TaskContext};
 use datafusion::logical_expr::{
@@ -494,57 +495,6 @@ fn weigh(part: &mut Part) -> Result<()> {
         part.change = Change::Retracting;
     }
     Ok(())
-}
-
-/// Moves the weight column behind all others, where a join has left it in the middle.
-fn weight_last(plan: LogicalPlan) -> Result<LogicalPlan, DataFusionError> {
-    let (weights, mut columns): (Vec<_>, Vec<_>) =
-        plan.schema().columns().into_iter().partition(|column| column.name == WEIGHT);
-    columns.extend(weights);
-    let exprs = columns.into_iter().map(Expr::Column).collect();
-    Ok(LogicalPlan::Projection(Projection::try_new(exprs, Arc::new(plan))?))
-}
-
-/// Whether every output row of the join belongs to one row of the stream.
-fn linear_in_stream(kind: JoinType, stream_left: bool) -> bool {
-    use JoinType::*;
-    match kind {
-        Inner => true,
-        Left | LeftSemi | LeftAnti | LeftMark => stream_left,
-        Right | RightSemi | RightAnti | RightMark => !stream_left,
-        Full => false,
-    }
-}
-
-fn rebuild_join(join: &Join, left: LogicalPlan, right: LogicalPlan) -> Result<LogicalPlan, DataFusionError> {
-    LogicalPlan::Join(join.clone())
-        .with_new_exprs(LogicalPlan::Join(join.clone()).expressions(), vec![left, right])
-}
-
-/// The same join with its sides exchanged, so that the static side is the one that is built; the columns keep their
-/// order. A null-aware anti join (NOT IN) is defined for its own side only and stays.
-fn swap_join(join: &Join, left: LogicalPlan, right: LogicalPlan) -> Result<LogicalPlan, DataFusionError> {
-    if join.null_aware || !join.join_type.supports_swap() {
-        return rebuild_join(join, left, right);
-    }
-    let columns: Vec<Expr> = match join.join_type {
-        JoinType::LeftMark | JoinType::RightMark => return rebuild_join(join, left, right),
-        JoinType::LeftSemi | JoinType::LeftAnti => {
-            left.schema().columns().into_iter().map(Expr::Column).collect()
-        }
-        _ => left.schema().columns().into_iter().chain(right.schema().columns()).map(Expr::Column).collect(),
-    };
-    let swapped = Join::try_new(
-        Arc::new(right),
-        Arc::new(left),
-        join.on.iter().map(|(l, r)| (r.clone(), l.clone())).collect(),
-        join.filter.clone(),
-        join.join_type.swap(),
-        join.join_constraint,
-        join.null_equality,
-        join.null_aware,
-    )?;
-    Ok(LogicalPlan::Projection(Projection::try_new(columns, Arc::new(LogicalPlan::Join(swapped)))?))
 }
 
 /// What an operator's state depends on: its expressions and the types of its columns, without table names.

@@ -18,6 +18,7 @@ mod optimize;
 mod refuse;
 mod reset;
 mod sessions;
+mod static_join;
 mod time_key;
 mod watermark;
 
