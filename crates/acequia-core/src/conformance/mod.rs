@@ -3,8 +3,11 @@
 //! A suite panics, as a test does, with the promise that was broken.
 #![allow(clippy::panic, clippy::unwrap_used, reason = "test suites fail by panicking")]
 
+pub mod clock;
 pub mod sink;
 pub mod source;
+pub mod stateful;
+pub mod store;
 
 use crate::{Epoch, SourceContext, time::SystemClock};
 use arrow::array::RecordBatch;

@@ -107,3 +107,9 @@ async fn conditional_update_is_refused() {
     let error = store.put_opts(&Path::from("x"), "1".into(), PutMode::Update(version).into()).await;
     assert!(matches!(error.unwrap_err(), Error::NotImplemented { .. }));
 }
+
+#[tokio::test]
+async fn the_local_store_keeps_what_checkpoints_ask_of_a_store() {
+    let directory = tempfile::tempdir().unwrap();
+    acequia_core::conformance::store::run(&DurableLocalStore::open(directory.path()).unwrap()).await;
+}

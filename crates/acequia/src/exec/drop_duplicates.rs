@@ -398,4 +398,28 @@ mod tests {
         assert!(run(&mut second, Some(5), &[(Some(1), 10), (None, 20)]).is_empty());
         assert_eq!(second.snapshot(KEYS).unwrap()[0].num_rows(), 2);
     }
+
+    struct InKey;
+
+    impl acequia_core::conformance::stateful::Fixture for InKey {
+        type Operator = DropDuplicatesOperator;
+
+        fn create(&self) -> DropDuplicatesOperator {
+            operator(&[0, 1], Expiry::InKey { column: 1, bound: bound() })
+        }
+
+        fn run(&self, operator: &mut DropDuplicatesOperator, batch: usize) {
+            let time = batch as i64 * 10;
+            super::tests::run(
+                operator,
+                Some(time - 15),
+                &[(Some(1), time), (None, time), (Some(1), time + 5)],
+            );
+        }
+    }
+
+    #[test]
+    fn state_keeps_its_promises() {
+        acequia_core::conformance::stateful::run(&InKey, 8);
+    }
 }

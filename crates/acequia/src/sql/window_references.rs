@@ -100,13 +100,13 @@ fn rewrite_select(select: &mut Select, order_by: Option<&mut OrderBy>) -> Result
     let mut references = References { scope: &scope, queries: 0, calls: 0 };
     let mut flow = select.projection.visit(&mut references);
     for clause in [&mut select.having, &mut select.qualify] {
-        flow = flow.is_continue().then(|| clause.visit(&mut references)).unwrap_or(flow);
+        flow = if flow.is_continue() { clause.visit(&mut references) } else { flow };
     }
     if let Some(Distinct::On(exprs)) = &mut select.distinct {
-        flow = flow.is_continue().then(|| exprs.visit(&mut references)).unwrap_or(flow);
+        flow = if flow.is_continue() { exprs.visit(&mut references) } else { flow };
     }
     if let Some(OrderBy { kind: OrderByKind::Expressions(exprs), .. }) = order_by {
-        flow = flow.is_continue().then(|| exprs.visit(&mut references)).unwrap_or(flow);
+        flow = if flow.is_continue() { exprs.visit(&mut references) } else { flow };
     }
     match flow {
         ControlFlow::Continue(()) => Ok(()),
