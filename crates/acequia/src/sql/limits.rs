@@ -10,9 +10,47 @@ use super::error::place;
 use acequia_core::{Error, Location, Result};
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 
-/// The longest chain of operators or of set operations. A copy of a tree this deep fits the 2 MiB stack of a thread
-/// in an unoptimized build.
-pub(super) const LONGEST_CHAIN: usize = 500;
+/// The longest chain of operators, and of set operations. Reading, walking and dropping a tree this deep takes a small
+/// part of a thread's 2 MiB stack, also in an unoptimized build. Copying one takes more: this deep only where frames
+/// are optimized.
+pub(super) const LONGEST_CHAIN: usize = 1_000;
+
+/// The deepest nesting of calls that sqlparser reads twice when what is in them does not parse (first as the special
+/// form, then as a function of that name), so that the time doubles with each.
+const DEEPEST_SPECIAL: usize = 12;
+
+/// The words of those forms.
+const SPECIAL: &[&str] = &[
+    "CAST",
+    "TRY_CAST",
+    "SAFE_CAST",
+    "CONVERT",
+    "TRY_CONVERT",
+    "EXISTS",
+    "EXTRACT",
+    "CEIL",
+    "FLOOR",
+    "POSITION",
+    "SUBSTR",
+    "SUBSTRING",
+    "OVERLAY",
+    "TRIM",
+    "ARRAY",
+    "STRUCT",
+    "MATCH",
+    "NOT",
+    "CASE",
+    "INTERVAL",
+    "PRIOR",
+    "MAP",
+    "LAMBDA",
+    "IN",
+    "CURRENT_TIMESTAMP",
+    "CURRENT_TIME",
+    "CURRENT_DATE",
+    "LOCALTIME",
+    "LOCALTIMESTAMP",
+];
 
 /// Precedence levels, from the loosest.
 const LEVELS: usize = 6;
@@ -22,6 +60,8 @@ const LEVELS: usize = 6;
 struct Links {
     by_level: [usize; LEVELS],
     sets: usize,
+    /// How many special forms are open around here.
+    special: usize,
 }
 
 /// Checks all chains of a statement.
@@ -31,24 +71,42 @@ struct Links {
 pub(super) fn check(tokens: &[TokenWithSpan], start: Location) -> Result<()> {
     let mut open = vec![];
     let mut links = Links::default();
+    let mut before: Option<&Token> = None;
     for token in tokens {
         match &token.token {
-            Token::LParen | Token::LBracket | Token::LBrace => open.push(std::mem::take(&mut links)),
+            opening @ (Token::LParen | Token::LBracket | Token::LBrace) => {
+                // `a[1][1]` is read one call deeper per bracket.
+                links.by_level[LEVELS - 1] += usize::from(*opening == Token::LBracket);
+                let special = before.is_some_and(|b| SPECIAL.iter().any(|w| is_word(b, w)));
+                let inner = Links { special: links.special + usize::from(special), ..Links::default() };
+                open.push(std::mem::replace(&mut links, inner));
+            }
             Token::RParen | Token::RBracket | Token::RBrace => links = open.pop().unwrap_or_default(),
             Token::Comma | Token::SemiColon => links.by_level = [0; LEVELS],
             other => links.take(other),
         }
-        if links.by_level.iter().sum::<usize>().max(links.sets) > LONGEST_CHAIN {
-            let message = format!(
-                "more than {LONGEST_CHAIN} operators in a row; use IN (..) or VALUES, or split it with parentheses"
-            );
-            return Err(Error::invalid(message).at(place(token.span.start).unwrap_or(start)));
-        }
+        before = Some(&token.token);
+        links.check(place(token.span.start).unwrap_or(start))?;
     }
     Ok(())
 }
 
 impl Links {
+    fn check(&self, at: Location) -> Result<()> {
+        let message = if self.by_level.iter().sum::<usize>() > LONGEST_CHAIN {
+            format!(
+                "more than {LONGEST_CHAIN} operators in a row; use IN (..) or VALUES, or split it with parentheses"
+            )
+        } else if self.sets > LONGEST_CHAIN {
+            format!("more than {LONGEST_CHAIN} queries in a row; split them with parentheses")
+        } else if self.special > DEEPEST_SPECIAL {
+            "expression is nested too deeply; split it with a subquery".to_string()
+        } else {
+            return Ok(());
+        };
+        Err(Error::invalid(message).at(at))
+    }
+
     fn take(&mut self, token: &Token) {
         if ["UNION", "EXCEPT", "INTERSECT", "MINUS"].iter().any(|w| is_word(token, w)) {
             self.sets += 1;

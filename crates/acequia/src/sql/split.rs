@@ -10,6 +10,9 @@ use super::statement;
 use acequia_core::{Error, Location, Result};
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer, Whitespace};
 
+/// Bytes of stack that a statement is parsed with at least.
+const STACK: usize = 4 << 20;
+
 /// The statements of a text, parsed one at a time. After an error it ends.
 pub fn parse(text: &str) -> StatementIter {
     StatementIter { statements: split(text).into_iter(), failed: false }
@@ -69,7 +72,9 @@ impl SourceStatement {
             let at = error.location.unwrap_or(self.location);
             return Err(Error::invalid(lower_first(&error.message)).at(at));
         }
-        statement::parse(self.tokens.clone(), self.end).map_err(|e: Error| e.at(self.location))
+        // sqlparser grows the stack too late for the frames of an unoptimized build.
+        let parse = || statement::parse(self.tokens.clone(), self.end);
+        stacker::maybe_grow(STACK, 2 * STACK, parse).map_err(|e| e.at(self.location))
     }
 
     fn with(self, statement: Statement) -> ParsedStatement {

@@ -223,6 +223,42 @@ fn deep_nesting_is_refused_not_overflowed() {
         // From some words sqlparser goes back from too deep an expression and stumbles over what is left of it.
         assert!(refused || open.contains('T'), "{open}: {error}");
     }
+    for n in 10..45 {
+        // An error inside many of them must not be looked for in each anew.
+        for open in [
+            "CAST(",
+            "NOT (",
+            "f(",
+            "(",
+            "(SELECT ",
+            "CASE WHEN ",
+            "CASE(",
+            "a IN (",
+            "EXISTS (SELECT ",
+            "[",
+            "INTERVAL (",
+            "STRUCT(",
+            "TRIM(",
+            "SUBSTRING(",
+            "x -> ",
+            "TUMBLE(",
+            "TABLE(",
+            "TABLE (SELECT ",
+            "LATERAL (",
+            "- ",
+            "ROW(",
+            "date(",
+            "{'a': ",
+            "ARRAY(",
+            "MAP {",
+            "a OR (",
+            "a BETWEEN (",
+            "f(TABLE (SELECT * FROM ",
+        ] {
+            survives(&format!("SELECT {} 1 1 {}", open.repeat(n), ")".repeat(n)));
+            survives(&format!("SELECT * FROM {} 1 1 {}", open.repeat(n), ")".repeat(n)));
+        }
+    }
     for text in [
         format!("SELECT * FROM {}t{}", "(".repeat(5000), ")".repeat(5000)),
         format!("SELECT * FROM {}t{}", "(SELECT * FROM ".repeat(5000), ")".repeat(5000)),
@@ -240,12 +276,11 @@ fn deep_nesting_is_refused_not_overflowed() {
 #[test]
 fn long_chains_do_not_overflow() {
     let longest = crate::sql::limits::LONGEST_CHAIN;
-    for n in [longest / 2, longest - 2, 50_000] {
+    for n in [longest / 2, longest - 2, 20_000] {
         for (text, link) in [
             ("SELECT 1", " + 1"),
             ("SELECT a", " OR a = 1"),
             ("SELECT a", "::INT"),
-            ("SELECT a", " COLLATE x"),
             ("SELECT a", " AT TIME ZONE 'x'"),
             ("SELECT a", " -> 'x'"),
             ("SELECT a", " || 'x'"),
@@ -260,15 +295,12 @@ fn long_chains_do_not_overflow() {
             ("SELECT * FROM t", ", t"),
             ("SELECT * FROM t", " |> WHERE a"),
             ("VALUES (1)", ", (1)"),
-            ("SELECT CASE", " WHEN a = 1 THEN 2"),
         ] {
             let text = format!("{text}{}", link.repeat(n));
             let started = Instant::now();
             let statement = split(&text).remove(0);
-            if let Ok(parsed) = statement.parse() {
-                let copy = parsed.clone();
-                assert!(copy == parsed && show_statement(&parsed).len() > 10);
-            }
+            let parsed = statement.parse();
+            assert!(n > longest || parsed.is_ok() || link == ".b", "{n} {link}: {parsed:?}");
             assert!(started.elapsed() < Duration::from_secs(60), "{n} {link} took {:?}", started.elapsed());
         }
     }
