@@ -77,11 +77,14 @@ fn restored<F: Fixture>(fixture: &F, operator: &F::Operator, tables: &[TableDef]
     again
 }
 
+/// The encoded row and its time.
+type Row = (Vec<u8>, Option<i64>);
+
 /// A table as its deltas make it, slowly: encoded key to encoded row and time.
 struct Merged {
     key_columns: usize,
     time_column: Option<usize>,
-    rows: BTreeMap<Vec<u8>, (Vec<u8>, Option<i64>)>,
+    rows: BTreeMap<Vec<u8>, Row>,
 }
 
 impl Merged {
@@ -105,7 +108,7 @@ impl Merged {
     }
 }
 
-fn rows_of(table: &TableDef, batches: &[RecordBatch]) -> BTreeMap<Vec<u8>, (Vec<u8>, Option<i64>)> {
+fn rows_of(table: &TableDef, batches: &[RecordBatch]) -> BTreeMap<Vec<u8>, Row> {
     let TableKind::Keyed { key_columns } = table.kind else { panic!("the suite knows keyed tables only") };
     let all = concat(&table.schema, batches);
     let rows = entries(&all, key_columns, table.time_column);
@@ -114,11 +117,7 @@ fn rows_of(table: &TableDef, batches: &[RecordBatch]) -> BTreeMap<Vec<u8>, (Vec<
     distinct
 }
 
-fn entries(
-    rows: &RecordBatch,
-    key_columns: usize,
-    time_column: Option<usize>,
-) -> Vec<(Vec<u8>, (Vec<u8>, Option<i64>))> {
+fn entries(rows: &RecordBatch, key_columns: usize, time_column: Option<usize>) -> Vec<(Vec<u8>, Row)> {
     let times = time_column
         .map(|column| rows.column(column).as_any().downcast_ref::<Int64Array>().expect("Int64 time"));
     let time = |row: usize| times.and_then(|times| (!times.is_null(row)).then(|| times.value(row)));
