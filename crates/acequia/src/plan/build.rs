@@ -5,6 +5,7 @@
 //! island below it and begins a new one that reads the operator's output from a slot.
 
 use super::delta::DeltaTable;
+use super::fingerprint::{self, fingerprint};
 use super::key::{self, Key};
 use super::node::{Island, Node, OperatorNode, SourceLeaf, StreamingPlan};
 use super::reset::IslandTemplate;
@@ -291,7 +292,7 @@ impl Builder<'_> {
             (if distinct { "distinct" } else { "aggregate" }, Box::new(AggregateOperator::try_new(spec)?))
         };
         let description = explain::aggregate(plan, emit, groups);
-        let fingerprint = fingerprint(name, plan, &times);
+        let fingerprint = format!("{} {}", fingerprint(name, plan, &times), fingerprint::emission(emit));
         let node =
             OperatorNode { id, name, fingerprint, description, chained, operator, inputs: vec![island] };
         reads(plan.schema(), node, change)
@@ -328,9 +329,10 @@ impl Builder<'_> {
         let id = self.next_id();
         let spec = duplicates::spec(node, id, schema)?;
         let description = explain::drop_duplicates(node, &spec);
+        let expires = fingerprint::expiry(&spec.expiry);
         let operator = Box::new(DropDuplicatesOperator::try_new(spec)?);
         let name = "drop_duplicates";
-        let fingerprint = format!("{} by {description}", fingerprint(name, plan, &[]));
+        let fingerprint = format!("{} {expires}", fingerprint(name, plan, &[]));
         let node =
             OperatorNode { id, name, fingerprint, description, chained, operator, inputs: vec![island] };
         reads(plan.schema(), node, Change::InsertOnly)
@@ -497,19 +499,8 @@ fn weigh(part: &mut Part) -> Result<()> {
     Ok(())
 }
 
-/// What an operator's state depends on: its expressions and the types of its columns, without table names.
-fn fingerprint(name: &str, plan: &LogicalPlan, times: &[Option<TimeColumn>]) -> String {
-    let columns: Vec<String> =
-        plan.schema().fields().iter().map(|f| format!("{} {}", f.name(), f.data_type())).collect();
-    let timed: Vec<String> = times
-        .iter()
-        .enumerate()
-        .filter_map(|(i, t)| t.as_ref().map(|t| format!("{i}:{}", role_name(&t.role))))
-        .collect();
-    format!("{name}({}) time[{}]", columns.join(", "), timed.join(","))
-}
-
-fn role_name(role: &TimeRole) -> String {
+/// The kind of a role, without what it is a role of.
+pub(super) fn role_name(role: &TimeRole) -> String {
     format!("{role:?}").split([' ', '{', '(']).next().unwrap_or_default().to_string()
 }
 

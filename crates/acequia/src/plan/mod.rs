@@ -12,6 +12,7 @@ mod build;
 mod delta;
 mod duplicates;
 mod explain;
+mod fingerprint;
 mod key;
 mod node;
 mod optimize;

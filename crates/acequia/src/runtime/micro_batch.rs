@@ -14,19 +14,19 @@
 use super::execute::{BatchRun, adapt};
 use super::output::OutputShape;
 use super::progress::{Durations, SourceProgress, StateOperatorProgress, StreamingQueryProgress, millis};
+use super::recover::{Recipe, operator_records};
 use super::watermark::WatermarkTracker;
 use crate::exec::BatchContext;
 use crate::plan::{Node, StreamingPlan};
 use acequia_core::state::TableDelta;
 use acequia_core::{
-    Advance, BatchId, Clock, Error, Offset, OffsetRange, OperatorId, ReadMetrics, Result, Sink, Source,
+    Advance, BatchId, Error, ErrorKind, Offset, OffsetRange, ReadMetrics, Result, Sink, SinkReceipt, Source,
     Timestamp, Watermark,
 };
 use acequia_state::{
-    Checkpoint, CommitOutcome, CommitRecord, OffsetRecord, OperatorRecord, SourceOffsets, StateManifest,
+    Checkpoint, CommitOutcome, CommitRecord, OffsetRecord, OffsetsOutcome, SourceOffsets, StateManifest,
     StateStore,
 };
-use arrow::array::RecordBatch;
 use datafusion::physical_plan::SendableRecordBatchStream;
 use futures::{StreamExt, TryStreamExt, stream};
 use std::sync::Arc;
@@ -62,16 +62,14 @@ pub(super) struct Durability {
 /// Runs the batches of one query.
 #[derive(Debug)]
 pub(super) struct MicroBatches {
-    pub(super) id: String,
-    pub(super) run_id: String,
-    pub(super) name: String,
+    /// What is the same before and after a recovery.
+    pub(super) recipe: Recipe,
     pub(super) plan: StreamingPlan,
     pub(super) shape: OutputShape,
     pub(super) sources: Vec<SourceRun>,
     pub(super) sink: Box<dyn Sink>,
     pub(super) durability: Option<Durability>,
     pub(super) tracker: WatermarkTracker,
-    pub(super) clock: Arc<dyn Clock>,
     pub(super) next: BatchId,
     /// The watermark in force in the last batch.
     pub(super) in_force: Watermark,
@@ -96,13 +94,27 @@ pub(super) enum Choice {
     Ended,
 }
 
+/// What became of a batch.
+#[derive(Debug)]
+pub(super) enum Ran {
+    /// It is published.
+    Done(Box<StreamingQueryProgress>),
+    /// An older run, not yet fenced when it wrote, has decided this batch: recover and go on from there.
+    Superseded,
+}
+
+/// Says in an error which step of the protocol failed.
+fn during(step: &'static str) -> impl Fn(Error) -> Error {
+    move |error| error.context(step)
+}
+
 impl MicroBatches {
     /// Decides what the next batch is.
     pub(super) async fn choose(&mut self) -> Result<Choice> {
         if let Some(pending) = self.pending.take() {
             return Ok(Choice::Batch { offsets: Box::new(pending), logged: true });
         }
-        let now = self.clock.now().max(self.last_time);
+        let now = self.recipe.clock.now().max(self.last_time);
         let ends = self.advance_sources(now).await?;
         self.tracker.advance(now);
         let watermark = self.tracker.state().global;
@@ -188,34 +200,37 @@ impl MicroBatches {
     }
 
     /// Runs a batch from its offsets to its publication.
-    pub(super) async fn run(
-        &mut self,
-        offsets: OffsetRecord,
-        logged: bool,
-    ) -> Result<StreamingQueryProgress> {
-        let started = self.clock.elapsed();
+    pub(super) async fn run(&mut self, offsets: OffsetRecord, logged: bool) -> Result<Ran> {
+        let batch = offsets.batch;
+        self.run_steps(offsets, logged).await.map_err(|e| e.context(format!("batch {batch}")))
+    }
+
+    async fn run_steps(&mut self, offsets: OffsetRecord, logged: bool) -> Result<Ran> {
+        let started = self.recipe.clock.elapsed();
         let mut durations = Durations::default();
-        if let Some(durability) = &self.durability {
-            durability.checkpoint.check_fence().await?;
-            if !logged {
-                durability.checkpoint.write_offsets(&offsets).await?;
-            }
+        if !self.decide(&offsets, logged).await.map_err(during("deciding what it reads"))? {
+            return Ok(Ran::Superseded);
         }
-        let logged = self.clock.elapsed();
+        let logged = self.recipe.clock.elapsed();
         durations.wal_commit = millis(logged - started);
 
         let metrics: Vec<Arc<ReadMetrics>> = self.plan.sources.iter().map(|_| Arc::default()).collect();
         let (output_rows, receipt) = self.execute(&offsets, &metrics).await?;
-        let computed = self.clock.elapsed();
+        let computed = self.recipe.clock.elapsed();
         durations.add_batch = millis(computed - logged);
 
         self.tracker.observe(offsets.batch_time);
-        let sealed = self.seal(offsets.batch).await?;
-        let sealed_at = self.clock.elapsed();
+        let sealed = self.seal(offsets.batch).await.map_err(during("saving state"))?;
+        let sealed_at = self.recipe.clock.elapsed();
         durations.state_commit = millis(sealed_at - computed);
 
-        self.commit(&offsets, sealed, receipt, &metrics).await?;
-        let finished = self.clock.elapsed();
+        let receipts = vec![receipt];
+        if !self.commit(&offsets, sealed, &receipts, &metrics).await.map_err(during("committing"))? {
+            return Ok(Ran::Superseded);
+        }
+        self.sink.publish(offsets.batch, &receipts).await.map_err(during("publishing the output"))?;
+        self.forget(&offsets).await?;
+        let finished = self.recipe.clock.elapsed();
         durations.commit_offsets = millis(finished - sealed_at);
         durations.trigger_execution = millis(finished - started);
 
@@ -223,7 +238,17 @@ impl MicroBatches {
         self.next = offsets.batch.next();
         self.in_force = offsets.watermark.global;
         self.last_time = offsets.batch_time;
-        Ok(progress)
+        Ok(Ran::Done(Box::new(progress)))
+    }
+
+    /// Makes durable what the batch is; false when an older run has decided otherwise.
+    async fn decide(&self, offsets: &OffsetRecord, logged: bool) -> Result<bool> {
+        let Some(durability) = &self.durability else { return Ok(true) };
+        durability.checkpoint.check_fence().await?;
+        if logged {
+            return Ok(true);
+        }
+        Ok(durability.checkpoint.write_offsets(offsets).await? == OffsetsOutcome::Written)
     }
 
     /// Reads, computes and stages the output.
@@ -231,7 +256,7 @@ impl MicroBatches {
         &mut self,
         offsets: &OffsetRecord,
         metrics: &[Arc<ReadMetrics>],
-    ) -> Result<(u64, acequia_core::SinkReceipt)> {
+    ) -> Result<(u64, SinkReceipt)> {
         self.plan.batch_time.set(offsets.batch_time);
         self.tracker.discard();
         let mut leaves = self.open_leaves(offsets, metrics).await?;
@@ -247,9 +272,10 @@ impl MicroBatches {
             return Err(Error::internal("the root of a plan is an island"));
         };
         let rows = run.island(root).await?;
-        let mut writer = self.sink.writer(offsets.batch).await?;
+        let staging = during("staging the output");
+        let mut writer = self.sink.writer(offsets.batch).await.map_err(&staging)?;
         let written = self.shape.write(rows, writer.as_mut()).await?;
-        Ok((written, writer.finish().await?))
+        Ok((written, writer.finish().await.map_err(&staging)?))
     }
 
     /// The rows of every leaf in this batch.
@@ -303,45 +329,49 @@ impl MicroBatches {
         durability.state.seal(batch, deltas).await
     }
 
+    /// Makes durable that the batch is done; false when an older run has done it its own way.
     async fn commit(
-        &mut self,
+        &self,
         offsets: &OffsetRecord,
         state: StateManifest,
-        receipt: acequia_core::SinkReceipt,
+        receipts: &[SinkReceipt],
         metrics: &[Arc<ReadMetrics>],
-    ) -> Result<()> {
-        let receipts = vec![receipt];
-        if let Some(durability) = &self.durability {
-            let record = CommitRecord {
-                batch: offsets.batch,
-                epoch: durability.checkpoint.epoch(),
-                next_watermark: self.tracker.state().clone(),
-                state,
-                receipts: receipts.clone(),
-                operators: operator_records(&self.plan),
-                rows_in: metrics.iter().map(|m| m.rows()).sum(),
-            };
-            if durability.checkpoint.write_commit(&record).await? == CommitOutcome::TakenByOlder {
-                return Err(Error::unavailable(format!(
-                    "another run of this query committed the batch first: batch={}; start the query again",
-                    offsets.batch
-                )));
-            }
-        }
-        self.sink.publish(offsets.batch, &receipts).await?;
+    ) -> Result<bool> {
+        let Some(durability) = &self.durability else { return Ok(true) };
+        let record = CommitRecord {
+            batch: offsets.batch,
+            epoch: durability.checkpoint.epoch(),
+            next_watermark: self.tracker.state().clone(),
+            state,
+            receipts: receipts.to_vec(),
+            operators: operator_records(&self.plan),
+            rows_in: metrics.iter().map(|m| m.rows()).sum(),
+        };
+        Ok(durability.checkpoint.write_commit(&record).await? == CommitOutcome::Committed)
+    }
+
+    /// Lets sources and checkpoint forget what the batch has settled. It is done and visible by now, so what cannot be
+    /// removed is left to the next batch.
+    async fn forget(&mut self, offsets: &OffsetRecord) -> Result<()> {
         for (source, range) in self.sources.iter_mut().zip(&offsets.sources) {
             source.position.clone_from(&range.end);
-            if let Some(end) = &range.end {
-                // Only cleaning up: what is left is removed with the next batch.
-                if let Err(error) = source.source.commit(end).await {
-                    tracing::warn!(stream = source.name, %error, "source could not forget what is committed");
-                }
+            if let Some(end) = &range.end
+                && let Err(error) = source.source.commit(end).await
+            {
+                tracing::warn!(stream = source.name, %error, "source could not forget what is committed");
             }
         }
-        if let Some(durability) = &self.durability {
-            durability.checkpoint.purge(RETAINED_BATCHES).await?;
+        let Some(durability) = &self.durability else { return Ok(()) };
+        match durability.checkpoint.purge(RETAINED_BATCHES).await {
+            Err(error) if matches!(error.kind(), ErrorKind::Data | ErrorKind::Internal) => {
+                Err(error.context("forgetting old batches"))
+            }
+            Err(error) => {
+                tracing::warn!(query = self.recipe.name, %error, "checkpoint could not forget old batches");
+                Ok(())
+            }
+            Ok(()) => Ok(()),
         }
-        Ok(())
     }
 
     fn progress(
@@ -375,9 +405,9 @@ impl MicroBatches {
             })
             .collect();
         StreamingQueryProgress {
-            id: self.id.clone(),
-            run_id: self.run_id.clone(),
-            name: self.name.clone(),
+            id: self.recipe.id.clone(),
+            run_id: self.recipe.run_id.clone(),
+            name: self.recipe.name.clone(),
             timestamp: offsets.batch_time,
             batch_id: offsets.batch,
             num_input_rows: input_rows,
@@ -392,62 +422,4 @@ impl MicroBatches {
             sources,
         }
     }
-}
-
-fn operator_records(plan: &StreamingPlan) -> Vec<OperatorRecord> {
-    let record = |node: &&crate::plan::OperatorNode| OperatorRecord {
-        id: node.id,
-        name: node.name.to_string(),
-        fingerprint: node.fingerprint.clone(),
-    };
-    plan.root.operators().iter().map(record).collect()
-}
-
-/// Puts the state of the last committed batch back into the operators of a plan.
-///
-/// # Errors
-/// `Invalid` naming the operator whose state cannot serve the query as it is now; `Data` for damage.
-pub(super) async fn restore(
-    plan: &mut StreamingPlan,
-    state: &mut StateStore,
-    commit: &CommitRecord,
-) -> Result<()> {
-    let now = operator_records(plan);
-    for operator in &now {
-        match commit.operators.iter().find(|before| before.id == operator.id) {
-            Some(before) if before.fingerprint == operator.fingerprint => {}
-            Some(before) => return Err(changed(operator, &before.fingerprint)),
-            None => return Err(changed(operator, "nothing")),
-        }
-    }
-    if let Some(gone) =
-        commit.operators.iter().find(|before| now.iter().all(|operator| operator.id != before.id))
-    {
-        return Err(Error::invalid(format!(
-            "the query no longer has operator {}#{}, whose state is in the checkpoint: was=`{}`; use a new checkpoint, or the query as it was",
-            gone.name, gone.id, gone.fingerprint
-        )));
-    }
-    let reader = state.restore(&commit.state).await?;
-    let mut tables: Vec<(OperatorId, String)> = vec![];
-    for node in plan.root.operators() {
-        tables.extend(node.operator.tables().into_iter().map(|table| (node.id, table.name)));
-    }
-    for (id, table) in tables {
-        let mut put_back = |rows: RecordBatch| {
-            plan.root.try_for_each_operator(&mut |node| match node.id == id {
-                true => node.operator.restore(&table, rows.clone()),
-                false => Ok(()),
-            })
-        };
-        reader.rows(id, &table, &mut put_back).await?;
-    }
-    Ok(())
-}
-
-fn changed(operator: &OperatorRecord, before: &str) -> Error {
-    Error::invalid(format!(
-        "operator {}#{} differs from the one whose state is in the checkpoint: was=`{before}` is=`{}`; filters and other expressions may change between runs, the keys, aggregates and windows of a stateful operator may not: use a new checkpoint, or the query as it was",
-        operator.name, operator.id, operator.fingerprint
-    ))
 }

@@ -5,10 +5,12 @@ mod micro_batch;
 mod output;
 mod progress;
 mod query;
+mod recover;
 mod run;
 mod watermark;
 
 pub use progress::{Durations, SourceProgress, StateOperatorProgress, StreamingQueryProgress};
 pub use query::{QueryListener, StateTable, StreamingQuery};
-pub use run::{QueryDefinition, start};
+pub use recover::CheckpointPlace;
+pub use run::{PlanFactory, QueryDefinition, start};
 pub use watermark::WatermarkPolicy;

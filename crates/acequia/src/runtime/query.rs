@@ -190,7 +190,7 @@ impl StreamingQuery {
 }
 
 /// The same error for another reader.
-fn again(error: &Arc<Error>) -> Error {
+pub(super) fn again(error: &Arc<Error>) -> Error {
     let copy = Error::new(error.kind(), error.message());
     match error.location() {
         Some(location) => copy.at(location),

@@ -1,18 +1,15 @@
 //! Starting a query and driving it from batch to batch, each on a thread of its own.
 
-use super::micro_batch::{Choice, Durability, MicroBatches, SourceRun, restore};
-use super::output::OutputShape;
-use super::query::{Command, QueryListener, Shared, StateTable, StreamingQuery};
-use super::watermark::{WatermarkPolicy, WatermarkTracker};
-use crate::catalog::Stream;
+use super::micro_batch::{Choice, MicroBatches, Ran};
+use super::query::{Command, QueryListener, Shared, StateTable, StreamingQuery, again};
+use super::recover::{CheckpointPlace, open};
+use super::watermark::WatermarkPolicy;
 use crate::plan::StreamingPlan;
 use crate::sql::Trigger;
-use acequia_core::{
-    BatchId, Clock, Epoch, Error, QueryId, Result, Sink, SinkContext, SourceContext, Timestamp, Watermark,
-};
-use acequia_state::{Checkpoint, WatermarkState, open_store};
-use object_store::memory::InMemory;
-use std::collections::BTreeMap;
+use acequia_core::{Clock, Error, QueryId, Result, Sink};
+use acequia_state::OffsetRecord;
+use futures::future::BoxFuture;
+use std::any::Any;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,16 +22,21 @@ const POLL: (Duration, Duration) = (Duration::from_millis(2), Duration::from_mil
 /// again is work too.
 const IDLE_SHARE: u32 = 10;
 
+/// Plans the query again: the same plan, with operators that have no state yet.
+pub type PlanFactory = Arc<dyn Fn() -> BoxFuture<'static, Result<StreamingPlan>> + Send + Sync>;
+
 /// Everything that a query needs to run.
 pub struct QueryDefinition {
     /// Its name.
     pub name: String,
     /// Its plan.
     pub plan: StreamingPlan,
+    /// Its plan once more, for a run that has to begin again from its checkpoint.
+    pub replan: PlanFactory,
     /// Where its output goes.
     pub sink: Box<dyn Sink>,
     /// The place of its checkpoint; without one nothing survives the process.
-    pub checkpoint: Option<String>,
+    pub checkpoint: Option<CheckpointPlace>,
     /// When batches run; as fast as data comes when `None`.
     pub trigger: Option<Trigger>,
     /// How watermarks of several streams combine.
@@ -61,9 +63,8 @@ pub async fn start(definition: QueryDefinition) -> Result<Arc<StreamingQuery>> {
     let spawned = thread.spawn(move || {
         let ran =
             std::panic::catch_unwind(AssertUnwindSafe(|| block_on(definition, inbox, &of_thread, ready)));
-        let error =
-            ran.unwrap_or_else(|_| Err(Error::internal("the query's thread panicked; this is a bug"))).err();
-        let error = error.map(Arc::new);
+        let ran = ran.unwrap_or_else(|panic| Err(panicked(panic.as_ref())));
+        let error = ran.err().map(|e| Arc::new(e.context(format!("query `{thread_name}`"))));
         of_thread.error.lock().clone_from(&error);
         if let Some(listener) = listener {
             listener.on_terminated(&thread_name, error.as_deref());
@@ -75,9 +76,21 @@ pub async fn start(definition: QueryDefinition) -> Result<Arc<StreamingQuery>> {
         Ok(Ok((id, run_id))) => {
             Ok(Arc::new(StreamingQuery::new(id, run_id, name, explain, commands, shared)))
         }
-        Ok(Err(error)) => Err(error),
-        Err(_) => Err(Error::internal(format!("query ended while it started: `{name}`"))),
+        Ok(Err(error)) => Err(error.context(format!("query `{name}`"))),
+        // It has panicked; what it said is set before the thread ends.
+        Err(_) => {
+            let _ = shared.finished.subscribe().wait_for(|finished| *finished).await;
+            let said = shared.error.lock().clone();
+            let unknown = || Error::internal(format!("query ended while it started: `{name}`"));
+            Err(said.map_or_else(unknown, |error| again(&error)))
+        }
     }
+}
+
+fn panicked(panic: &(dyn Any + Send)) -> Error {
+    let text = panic.downcast_ref::<&str>().map(ToString::to_string);
+    let text = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
+    Error::internal(format!("the query's thread panicked: {text}; this is a bug, please report it"))
 }
 
 type Opened = Result<(QueryId, String)>;
@@ -101,139 +114,34 @@ fn block_on(
             }
         };
         let arrivals = batches.plan.sources.iter().filter_map(|leaf| leaf.stream.arrivals()).collect();
-        let _ = ready.send(Ok((QueryId(batches.id.clone()), batches.run_id.clone())));
-        let mut driver = Driver { batches, inbox, shared, listener, waiting: vec![], arrivals, stop: false };
+        let recipe = &batches.recipe;
+        let _ = ready.send(Ok((QueryId(recipe.id.clone()), recipe.run_id.clone())));
+        let mut driver = Driver {
+            batches: Some(batches),
+            inbox,
+            shared,
+            listener,
+            waiting: vec![],
+            arrivals,
+            stop: false,
+            bounded: false,
+        };
         driver.drive(trigger).await
     })
 }
 
-/// Opens checkpoint, sources and sink, and recovers.
-async fn open(definition: QueryDefinition) -> Result<MicroBatches> {
-    let QueryDefinition { name, mut plan, mut sink, checkpoint, policy, clock, .. } = definition;
-    let mut durability = match &checkpoint {
-        Some(place) => {
-            let (store, prefix) = open_store(place)?;
-            let checkpoint = Checkpoint::open(store, prefix).await?;
-            let state = checkpoint.state_store();
-            Some(Durability { checkpoint, state })
-        }
-        None => None,
-    };
-    let run_id = uuid::Uuid::new_v4().to_string();
-    let id = durability.as_ref().map_or_else(|| run_id.clone(), |d| d.checkpoint.query().0.clone());
-    let latest = match &durability {
-        Some(durability) => durability.checkpoint.latest().await?,
-        None => Default::default(),
-    };
-    let shape = OutputShape::of(&plan);
-    sink.open(SinkContext {
-        query: QueryId(id.clone()),
-        epoch: durability.as_ref().map_or(Epoch(0), |d| d.checkpoint.epoch()),
-        schema: plan.sink_schema(),
-        mode: plan.mode,
-        key: plan.key.clone(),
-    })
-    .await?;
-    if let (Some(durability), Some(commit)) = (&mut durability, &latest.commit) {
-        if sink.durable() && sink.last_published().await?.is_none_or(|published| published < commit.batch) {
-            sink.publish(commit.batch, &commit.receipts).await?;
-        }
-        restore(&mut plan, &mut durability.state, commit).await?;
-    }
-
-    let next = latest.commit.as_ref().map_or(BatchId(0), |commit| commit.batch.next());
-    let last = latest.offsets;
-    let pending = last.clone().filter(|offsets| offsets.batch == next);
-    let in_force = match (&pending, &last, &latest.commit) {
-        // The batch before the pending one is committed; what was in force in it is not needed beyond chained
-        // operators, for which its own offsets tell.
-        (Some(_), _, Some(commit)) => match &durability {
-            Some(d) => {
-                d.checkpoint.offsets(commit.batch).await?.map_or(Watermark::UNKNOWN, |o| o.watermark.global)
-            }
-            None => Watermark::UNKNOWN,
-        },
-        (None, Some(last), _) => last.watermark.global,
-        _ => Watermark::UNKNOWN,
-    };
-    let sources = open_sources(&plan, &durability, &clock, last.as_ref(), pending.is_some()).await?;
-    let state = latest.commit.map_or_else(WatermarkState::default, |commit| commit.next_watermark);
-    let idle = plan
-        .sources
-        .iter()
-        .filter_map(|leaf| Some((leaf.stream.name().to_string(), leaf.stream.idle_timeout()?)));
-    let tracker = WatermarkTracker::new(Arc::clone(&plan.observers), policy, idle.collect(), state);
-    let last_time = last.map_or(Timestamp(i64::MIN), |offsets| offsets.batch_time);
-    Ok(MicroBatches {
-        id,
-        run_id,
-        name,
-        plan,
-        shape,
-        sources,
-        sink,
-        durability,
-        tracker,
-        clock,
-        next,
-        in_force,
-        last_time,
-        pending,
-    })
-}
-
-/// Opens every stream of the plan once, at the end of the last committed batch.
-async fn open_sources(
-    plan: &StreamingPlan,
-    durability: &Option<Durability>,
-    clock: &Arc<dyn Clock>,
-    last: Option<&acequia_state::OffsetRecord>,
-    pending: bool,
-) -> Result<Vec<SourceRun>> {
-    let mut leaves: BTreeMap<String, (Arc<Stream>, Vec<usize>)> = BTreeMap::new();
-    for (index, leaf) in plan.sources.iter().enumerate() {
-        let name = leaf.stream.name().to_string();
-        leaves.entry(name).or_insert_with(|| (Arc::clone(&leaf.stream), vec![])).1.push(index);
-    }
-    if let Some(last) = last {
-        let before: Vec<&str> = last.sources.iter().map(|source| source.name.as_str()).collect();
-        let now: Vec<&str> = leaves.keys().map(String::as_str).collect();
-        if before != now {
-            return Err(Error::invalid(format!(
-                "the query reads other streams than its checkpoint was written for: was=[{}] is=[{}]; use a new checkpoint",
-                before.join(", "),
-                now.join(", ")
-            )));
-        }
-    }
-    let mut sources = vec![];
-    for (index, (name, (stream, leaves))) in leaves.into_iter().enumerate() {
-        let context = SourceContext {
-            store: match durability {
-                Some(durability) => durability.checkpoint.source_store(&name)?,
-                None => Arc::new(InMemory::new()),
-            },
-            durable: durability.is_some(),
-            clock: Arc::clone(clock),
-        };
-        let source = stream.open(context).await.map_err(|e| e.context(format!("stream `{name}`")))?;
-        let offsets = last.map(|last| &last.sources[index]);
-        let position = offsets.and_then(|o| if pending { o.start.clone() } else { o.end.clone() });
-        let final_watermark = stream.final_watermark();
-        sources.push(SourceRun { name, source, position, leaves, ended: false, final_watermark });
-    }
-    Ok(sources)
-}
-
 /// Drives one query until it ends.
 struct Driver<'a> {
-    batches: MicroBatches,
+    /// `None` only after a recovery that failed.
+    batches: Option<MicroBatches>,
     inbox: mpsc::Receiver<Command>,
     shared: &'a Shared,
     listener: Option<Arc<dyn QueryListener>>,
     waiting: Vec<oneshot::Sender<()>>,
     arrivals: Vec<watch::Receiver<u64>>,
     stop: bool,
+    /// Whether nothing that arrives later is taken.
+    bounded: bool,
 }
 
 impl Driver<'_> {
@@ -249,27 +157,35 @@ impl Driver<'_> {
             Some(Trigger::Once) => {
                 self.run_pending().await?;
                 self.stop_at_available().await?;
-                if let Choice::Batch { offsets, logged } = self.batches.choose_all().await? {
+                if let Choice::Batch { offsets, logged } = self.batches()?.choose_all().await? {
                     self.run_batch(*offsets, logged).await?;
                 }
-                Ok(())
+                self.run_pending().await
             }
         }
     }
 
+    fn batches(&mut self) -> Result<&mut MicroBatches> {
+        self.batches.as_mut().ok_or_else(|| Error::internal("query goes on after a recovery that failed"))
+    }
+
     /// Finishes the batch that an earlier run began.
     async fn run_pending(&mut self) -> Result<()> {
-        if self.batches.pending.is_some()
-            && let Choice::Batch { offsets, logged } = self.batches.choose().await?
-        {
-            self.run_batch(*offsets, logged).await?;
+        while self.batches()?.pending.is_some() {
+            if let Choice::Batch { offsets, logged } = self.batches()?.choose().await? {
+                self.run_batch(*offsets, logged).await?;
+            }
         }
         Ok(())
     }
 
     async fn stop_at_available(&mut self) -> Result<()> {
-        for source in &mut self.batches.sources {
-            let stopped = source.source.stop_at_available(source.position.as_ref()).await;
+        self.bounded = true;
+        let batches = self.batches()?;
+        for (index, source) in batches.sources.iter_mut().enumerate() {
+            let pending = batches.pending.as_ref().map(|pending| &pending.sources[index].end);
+            let position = pending.unwrap_or(&source.position);
+            let stopped = source.source.stop_at_available(position.as_ref()).await;
             stopped.map_err(|e| e.context(format!("stream `{}`", source.name)))?;
         }
         Ok(())
@@ -284,9 +200,10 @@ impl Driver<'_> {
             }
             // Waiters that come after this point may have put in rows that `choose` does not see.
             let answered = self.waiting.len();
-            let asked = self.batches.clock.elapsed();
-            let choice = self.batches.choose().await?;
-            let cost = self.batches.clock.elapsed().saturating_sub(asked);
+            let batches = self.batches()?;
+            let asked = batches.recipe.clock.elapsed();
+            let choice = batches.choose().await?;
+            let cost = batches.recipe.clock.elapsed().saturating_sub(asked);
             let ended = match choice {
                 Choice::Batch { offsets, logged } => {
                     self.run_batch(*offsets, logged).await?;
@@ -313,13 +230,24 @@ impl Driver<'_> {
         }
     }
 
-    async fn run_batch(&mut self, offsets: acequia_state::OffsetRecord, logged: bool) -> Result<()> {
-        let progress = self.batches.run(offsets, logged).await?;
+    async fn run_batch(&mut self, offsets: OffsetRecord, logged: bool) -> Result<()> {
+        let progress = match self.batches()?.run(offsets, logged).await? {
+            Ran::Done(progress) => *progress,
+            Ran::Superseded => return self.recover_again().await,
+        };
         if let Some(listener) = &self.listener {
             listener.on_progress(&progress);
         }
         self.shared.record(progress);
         Ok(())
+    }
+
+    /// Goes on from what an older run has decided in this one's place.
+    async fn recover_again(&mut self) -> Result<()> {
+        let Some(batches) = self.batches.take() else { return Ok(()) };
+        tracing::info!(query = batches.recipe.name, batch = %batches.next, "an older run was first; recovering");
+        self.batches = Some(batches.recover_again().await?);
+        if self.bounded { self.stop_at_available().await } else { Ok(()) }
     }
 
     fn take_commands(&mut self) {
@@ -332,7 +260,11 @@ impl Driver<'_> {
         match command {
             Command::Stop => self.stop = true,
             Command::ProcessAllAvailable(reply) => self.waiting.push(reply),
-            Command::Snapshot(reply) => _ = reply.send(snapshot(&self.batches.plan)),
+            Command::Snapshot(reply) => {
+                let tables = self.batches().and_then(|batches| snapshot(&batches.plan));
+                // A caller that has given up needs no answer.
+                let _ = reply.send(tables);
+            }
         }
     }
 
@@ -359,9 +291,11 @@ impl Driver<'_> {
     /// Waits for the next multiple of the interval; a command or a waiter cuts it short.
     async fn sleep_until_next(&mut self, interval: Duration) {
         let interval = interval.as_micros().max(1) as i64;
-        let due = (self.batches.last_time.0.div_euclid(interval) + 1).saturating_mul(interval);
+        let Some(batches) = &self.batches else { return };
+        let (last, clock) = (batches.last_time, Arc::clone(&batches.recipe.clock));
+        let due = (last.0.div_euclid(interval) + 1).saturating_mul(interval);
         while !self.stop && self.waiting.is_empty() {
-            let left = due.saturating_sub(self.batches.clock.now().0);
+            let left = due.saturating_sub(clock.now().0);
             if left <= 0 {
                 return;
             }

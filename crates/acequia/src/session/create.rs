@@ -75,7 +75,7 @@ impl Session {
         if existing.is_some() {
             self.drop_view(&name).await?;
         }
-        let schema = planned.sink_schema();
+        let schema = planned.plan.sink_schema();
         let started = self.start_memory_query(&name, planned, query, Arc::clone(&content)).await?;
         let view = MaterializedTable::new(name.clone(), started.name().to_string(), text, schema, content);
         let view = Arc::new(view);

@@ -3,13 +3,15 @@
 use super::{BatchOutput, Session, StatementOutput};
 use crate::catalog::{MaterializedTable, SinkDefinition};
 use crate::plan::{StreamingPlan, plan_streaming};
-use crate::runtime::{QueryDefinition, StreamingQuery, start};
+use crate::runtime::{CheckpointPlace, PlanFactory, QueryDefinition, StreamingQuery, start};
 use crate::sql::{ContinuousQuery, ExplainStreaming, Trigger};
 use acequia_connectors::sinks::{BatchListener, MemoryTable, SinkEnvironment, SinkSpec, create_sink};
 use acequia_core::{Error, Location, Options, OutputMode, Result, Sink, options::unknown};
 use arrow::array::StringArray;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::execution::SessionState;
 use datafusion::logical_expr::LogicalPlan;
+use futures::FutureExt;
 use std::sync::Arc;
 
 /// A query of the session, with what it reads and writes.
@@ -23,6 +25,29 @@ pub struct RunningQuery {
     pub target: String,
     /// What a batch gives.
     pub mode: OutputMode,
+}
+
+/// A query's plan, and how to make it again.
+pub(super) struct Planned {
+    pub(super) plan: StreamingPlan,
+    replan: PlanFactory,
+}
+
+impl Planned {
+    /// As [`plan_streaming`].
+    pub(super) async fn new(
+        state: SessionState,
+        logical: LogicalPlan,
+        mode: Option<OutputMode>,
+    ) -> Result<Self> {
+        let plan = plan_streaming(&state, logical.clone(), mode).await?;
+        let mode = plan.mode;
+        let replan: PlanFactory = Arc::new(move || {
+            let (state, logical) = (state.clone(), logical.clone());
+            async move { plan_streaming(&state, logical, Some(mode)).await }.boxed()
+        });
+        Ok(Self { plan, replan })
+    }
 }
 
 /// How a query runs: its trigger, and what its trailing `WITH (...)` says.
@@ -93,13 +118,9 @@ impl Session {
         Ok(StatementOutput::Done(format!("query `{name}` stopped")))
     }
 
-    pub(super) async fn plan_streaming(
-        &self,
-        plan: LogicalPlan,
-        query: &ContinuousQuery,
-    ) -> Result<StreamingPlan> {
+    pub(super) async fn plan_streaming(&self, plan: LogicalPlan, query: &ContinuousQuery) -> Result<Planned> {
         let mode = query.emit.as_ref().map(|(mode, _)| *mode);
-        let planned = plan_streaming(&self.state(), plan, mode).await;
+        let planned = Planned::new(self.state(), plan, mode).await;
         let at = query.emit.as_ref().map_or(query.location, |(_, at)| *at);
         planned.map_err(|e| e.at(at))
     }
@@ -113,7 +134,7 @@ impl Session {
         let plan = self.plan_query(query).await?;
         let planned = self.plan_streaming(plan, query).await?;
         let schema = Arc::new(Schema::new(vec![Field::new("plan", DataType::Utf8, false)]));
-        let lines: StringArray = planned.explain.lines().map(Some).collect();
+        let lines: StringArray = planned.plan.explain.lines().map(Some).collect();
         let rows = arrow::array::RecordBatch::try_new(Arc::clone(&schema), vec![Arc::new(lines)])?;
         Ok(StatementOutput::Rows { schema, batches: vec![rows] })
     }
@@ -135,7 +156,7 @@ impl Session {
     pub(super) async fn start_memory_query(
         &self,
         view: &str,
-        planned: StreamingPlan,
+        planned: Planned,
         query: ContinuousQuery,
         content: Arc<MemoryTable>,
     ) -> Result<Arc<StreamingQuery>> {
@@ -159,7 +180,7 @@ impl Session {
     ) -> Result<StatementOutput> {
         let planned = self.plan_streaming(plan, &query).await?;
         let settings = QuerySettings::of(&query)?;
-        let schema = planned.sink_schema();
+        let schema = planned.plan.sink_schema();
         let in_memory = sink.spec().connector.eq_ignore_ascii_case("memory");
         let content = Arc::clone(sink.memory());
         let started =
@@ -182,7 +203,7 @@ impl Session {
     pub(super) async fn start_query(
         &self,
         target: &str,
-        plan: StreamingPlan,
+        Planned { plan, replan }: Planned,
         settings: QuerySettings,
         spec: &SinkSpec,
         memory: Arc<MemoryTable>,
@@ -196,8 +217,9 @@ impl Session {
         let definition = QueryDefinition {
             name: name.clone(),
             plan,
+            replan,
             sink,
-            checkpoint: settings.checkpoint,
+            checkpoint: settings.checkpoint.as_deref().map(CheckpointPlace::open).transpose()?,
             trigger: settings.trigger,
             policy: *self.inner.policy.lock(),
             clock: Arc::clone(&self.inner.clock),

@@ -1,8 +1,7 @@
 //! `write_stream()`: continuous queries from Rust.
 
 use super::Session;
-use super::queries::QuerySettings;
-use crate::plan::plan_streaming;
+use super::queries::{Planned, QuerySettings};
 use crate::runtime::StreamingQuery;
 use crate::sql::Trigger;
 use acequia_connectors::sinks::{MemoryTable, SinkSpec};
@@ -74,7 +73,7 @@ impl DataStreamWriter {
     /// # Errors
     /// `Unsupported` for what is not incremental; `Invalid` for options; those of checkpoint, sources and sink.
     pub async fn start(self) -> Result<Arc<StreamingQuery>> {
-        let planned = plan_streaming(&self.session.state(), self.plan, self.mode).await?;
+        let planned = Planned::new(self.session.state(), self.plan, self.mode).await?;
         let mut options = Options::new(format!("sink `{}`", self.connector));
         for (key, value) in self.options {
             options.insert(&key, value)?;

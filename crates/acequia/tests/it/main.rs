@@ -1,1 +1,5 @@
 //! The engine, from outside.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+mod durability;

@@ -132,8 +132,12 @@ fn first_stage(exec: &AggregateExec) -> Result<&AggregateExec> {
     let first = match exec.mode() {
         AggregateMode::Single | AggregateMode::SinglePartitioned => Some(exec),
         AggregateMode::Final | AggregateMode::FinalPartitioned => {
-            let below = exec.input().downcast_ref::<AggregateExec>();
-            below.filter(|below| *below.mode() == AggregateMode::Partial)
+            // Between the stages only partitions are brought together.
+            let mut below = exec.input();
+            while let (None, [child]) = (below.downcast_ref::<AggregateExec>(), &below.children()[..]) {
+                below = child;
+            }
+            below.downcast_ref::<AggregateExec>().filter(|below| *below.mode() == AggregateMode::Partial)
         }
         _ => None,
     };

@@ -1,0 +1,298 @@
+//! Starting a query, and starting it again: from what the checkpoint says to a query that is ready for its next batch.
+//!
+//! ```text
+//! open      claim the checkpoint, open the sink, then recover
+//! recover   latest() -> publish the last committed batch again if the sink lacks it
+//!                    -> a fresh plan, with the state of that batch
+//!                    -> sources at its end, or at the start of a batch that was begun and not committed
+//! ```
+//! A run recovers once when it starts, and again whenever an older run, not yet fenced when it wrote, has decided a
+//! batch in its place: its epoch stays, everything else is read anew.
+
+use super::micro_batch::{Durability, MicroBatches, SourceRun};
+use super::output::OutputShape;
+use super::run::{PlanFactory, QueryDefinition};
+use super::watermark::{WatermarkPolicy, WatermarkTracker};
+use crate::catalog::Stream;
+use crate::plan::StreamingPlan;
+use acequia_core::{
+    BatchId, Clock, Epoch, Error, OperatorId, QueryId, Result, Sink, SinkContext, SourceContext, Timestamp,
+    Watermark,
+};
+use acequia_state::{
+    Checkpoint, CommitRecord, Latest, OffsetRecord, OperatorRecord, StateStore, WatermarkState, open_store,
+};
+use arrow::array::RecordBatch;
+use object_store::ObjectStore;
+use object_store::memory::InMemory;
+use object_store::path::Path;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+/// Where a query keeps its checkpoint.
+#[derive(Debug, Clone)]
+pub struct CheckpointPlace {
+    /// The store. What it has put must be durable when the call returns.
+    pub store: Arc<dyn ObjectStore>,
+    /// The directory in it.
+    pub prefix: Path,
+}
+
+impl CheckpointPlace {
+    /// The place of this address, as in `WITH (checkpoint = '...')`.
+    ///
+    /// # Errors
+    /// As [`open_store`].
+    pub fn open(address: &str) -> Result<Self> {
+        let (store, prefix) = open_store(address)?;
+        Ok(Self { store, prefix })
+    }
+}
+
+/// What stays the same over all recoveries of a run.
+pub(super) struct Recipe {
+    pub(super) id: String,
+    pub(super) run_id: String,
+    pub(super) name: String,
+    pub(super) clock: Arc<dyn Clock>,
+    policy: WatermarkPolicy,
+    replan: PlanFactory,
+}
+
+impl fmt::Debug for Recipe {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Recipe").field("name", &self.name).field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+/// Opens checkpoint, sources and sink, and recovers.
+pub(super) async fn open(definition: QueryDefinition) -> Result<MicroBatches> {
+    let QueryDefinition { name, plan, replan, mut sink, checkpoint, policy, clock, .. } = definition;
+    let durability = match checkpoint {
+        Some(CheckpointPlace { store, prefix }) => {
+            let checkpoint = Checkpoint::open(store, prefix).await?;
+            let state = checkpoint.state_store();
+            Some(Durability { checkpoint, state })
+        }
+        None => None,
+    };
+    let run_id = uuid::Uuid::new_v4().to_string();
+    let id = durability.as_ref().map_or_else(|| run_id.clone(), |d| d.checkpoint.query().0.clone());
+    sink.open(SinkContext {
+        query: QueryId(id.clone()),
+        epoch: durability.as_ref().map_or(Epoch(0), |d| d.checkpoint.epoch()),
+        schema: plan.sink_schema(),
+        mode: plan.mode,
+        key: plan.key.clone(),
+    })
+    .await?;
+    recover(Recipe { id, run_id, name, clock, policy, replan }, plan, sink, durability).await
+}
+
+impl MicroBatches {
+    /// Begins again from what the checkpoint says now.
+    pub(super) async fn recover_again(self) -> Result<Self> {
+        let Self { recipe, sink, durability, sources, .. } = self;
+        // A socket takes one connection, and two open sources must not write into one directory.
+        drop(sources);
+        let plan = (recipe.replan)().await?;
+        recover(recipe, plan, sink, durability).await
+    }
+}
+
+async fn recover(
+    recipe: Recipe,
+    mut plan: StreamingPlan,
+    sink: Box<dyn Sink>,
+    mut durability: Option<Durability>,
+) -> Result<MicroBatches> {
+    let latest = match &durability {
+        Some(durability) => durability.checkpoint.latest().await?,
+        None => Latest::default(),
+    };
+    if let Some(durability) = &mut durability {
+        match &latest.commit {
+            Some(commit) => {
+                restore(&mut plan, &mut durability.state, commit).await?;
+                publish_again(sink.as_ref(), commit).await?;
+            }
+            None => durability.state = durability.checkpoint.state_store(),
+        }
+    }
+    let next = latest.commit.as_ref().map_or(BatchId(0), |commit| commit.batch.next());
+    let pending = latest.offsets.clone().filter(|offsets| offsets.batch == next);
+    let in_force = in_force(durability.as_ref(), &latest, pending.is_some()).await?;
+    let sources =
+        open_sources(&plan, &durability, &recipe.clock, latest.offsets.as_ref(), pending.is_some()).await?;
+    let state = match (&pending, latest.commit) {
+        // A batch that is run again has the watermarks that it was given, those of ended and idle streams included.
+        (Some(pending), _) => pending.watermark.clone(),
+        (None, Some(commit)) => commit.next_watermark,
+        (None, None) => WatermarkState::default(),
+    };
+    let idle = plan
+        .sources
+        .iter()
+        .filter_map(|leaf| Some((leaf.stream.name().to_string(), leaf.stream.idle_timeout()?)));
+    let tracker = WatermarkTracker::new(Arc::clone(&plan.observers), recipe.policy, idle.collect(), state);
+    let last_time = latest.offsets.map_or(Timestamp(i64::MIN), |offsets| offsets.batch_time);
+    let shape = OutputShape::of(&plan);
+    Ok(MicroBatches {
+        recipe,
+        plan,
+        shape,
+        sources,
+        sink,
+        durability,
+        tracker,
+        next,
+        in_force,
+        last_time,
+        pending,
+    })
+}
+
+/// Publishes the last committed batch, should the sink not have it yet.
+///
+/// # Errors
+/// `Invalid` when the sink lacks more than that, or has what was never committed: it is not the sink that this
+/// checkpoint belongs to.
+async fn publish_again(sink: &dyn Sink, commit: &CommitRecord) -> Result<()> {
+    if !sink.durable() {
+        return Ok(());
+    }
+    let published = sink.last_published().await?;
+    if published == Some(commit.batch) {
+        return Ok(());
+    }
+    let previous = commit.batch.0.checked_sub(1).map(BatchId);
+    if published != previous {
+        let published = published.map_or_else(|| "nothing".to_string(), |batch| format!("batch {batch}"));
+        return Err(Error::invalid(format!(
+            "the sink is not where this checkpoint's query has written: the last batch committed is {}, the sink's last is {published}; give the sink its old path back, or use a new checkpoint",
+            commit.batch
+        )));
+    }
+    let published = sink.publish(commit.batch, &commit.receipts).await;
+    published.map_err(|e| {
+        e.context(format!(
+            "publishing batch {} of an earlier run (was the sink's path changed?)",
+            commit.batch
+        ))
+    })
+}
+
+/// The watermark in force in the last committed batch.
+async fn in_force(durability: Option<&Durability>, latest: &Latest, pending: bool) -> Result<Watermark> {
+    let last = match (durability, &latest.commit) {
+        (Some(durability), Some(commit)) if pending => durability.checkpoint.offsets(commit.batch).await?,
+        (_, Some(_)) => latest.offsets.clone(),
+        (_, None) => None,
+    };
+    Ok(last.map_or(Watermark::UNKNOWN, |offsets| offsets.watermark.global))
+}
+
+/// Opens every stream of the plan once, at the end of the last committed batch.
+async fn open_sources(
+    plan: &StreamingPlan,
+    durability: &Option<Durability>,
+    clock: &Arc<dyn Clock>,
+    last: Option<&OffsetRecord>,
+    pending: bool,
+) -> Result<Vec<SourceRun>> {
+    let mut leaves: BTreeMap<String, (Arc<Stream>, Vec<usize>)> = BTreeMap::new();
+    for (index, leaf) in plan.sources.iter().enumerate() {
+        let name = leaf.stream.name().to_string();
+        leaves.entry(name).or_insert_with(|| (Arc::clone(&leaf.stream), vec![])).1.push(index);
+    }
+    if let Some(last) = last {
+        check_streams(last, leaves.keys().map(String::as_str).collect())?;
+    }
+    let mut sources = vec![];
+    for (index, (name, (stream, leaves))) in leaves.into_iter().enumerate() {
+        let context = SourceContext {
+            store: match durability {
+                Some(durability) => durability.checkpoint.source_store(&name)?,
+                None => Arc::new(InMemory::new()),
+            },
+            durable: durability.is_some(),
+            clock: Arc::clone(clock),
+        };
+        let source = stream.open(context).await.map_err(|e| e.context(format!("stream `{name}`")))?;
+        let offsets = last.map(|last| &last.sources[index]);
+        let position = offsets.and_then(|o| if pending { o.start.clone() } else { o.end.clone() });
+        let final_watermark = stream.final_watermark();
+        sources.push(SourceRun { name, source, position, leaves, ended: false, final_watermark });
+    }
+    Ok(sources)
+}
+
+fn check_streams(last: &OffsetRecord, now: Vec<&str>) -> Result<()> {
+    let before: Vec<&str> = last.sources.iter().map(|source| source.name.as_str()).collect();
+    if before == now {
+        return Ok(());
+    }
+    Err(Error::invalid(format!(
+        "the query reads other streams than its checkpoint was written for: was=[{}] is=[{}]; use a new checkpoint",
+        before.join(", "),
+        now.join(", ")
+    )))
+}
+
+/// The stateful operators of a plan as the commit log remembers them.
+pub(super) fn operator_records(plan: &StreamingPlan) -> Vec<OperatorRecord> {
+    let record = |node: &&crate::plan::OperatorNode| OperatorRecord {
+        id: node.id,
+        name: node.name.to_string(),
+        fingerprint: node.fingerprint.clone(),
+    };
+    plan.root.operators().iter().map(record).collect()
+}
+
+/// Puts the state of the last committed batch back into the operators of a plan.
+///
+/// # Errors
+/// `Invalid` naming the operator whose state cannot serve the query as it is now; `Data` for damage.
+async fn restore(plan: &mut StreamingPlan, state: &mut StateStore, commit: &CommitRecord) -> Result<()> {
+    check_operators(&commit.operators, &operator_records(plan))?;
+    let reader = state.restore(&commit.state).await?;
+    let mut tables: Vec<(OperatorId, String)> = vec![];
+    for node in plan.root.operators() {
+        tables.extend(node.operator.tables().into_iter().map(|table| (node.id, table.name)));
+    }
+    for (id, table) in tables {
+        let mut put_back = |rows: RecordBatch| {
+            plan.root.try_for_each_operator(&mut |node| match node.id == id {
+                true => node.operator.restore(&table, rows.clone()),
+                false => Ok(()),
+            })
+        };
+        reader.rows(id, &table, &mut put_back).await?;
+    }
+    Ok(())
+}
+
+fn check_operators(before: &[OperatorRecord], now: &[OperatorRecord]) -> Result<()> {
+    for operator in now {
+        match before.iter().find(|before| before.id == operator.id) {
+            Some(before) if before.fingerprint == operator.fingerprint => {}
+            Some(before) => return Err(changed(operator, &before.fingerprint)),
+            None => return Err(changed(operator, "nothing")),
+        }
+    }
+    match before.iter().find(|before| now.iter().all(|operator| operator.id != before.id)) {
+        Some(gone) => Err(Error::invalid(format!(
+            "the query no longer has operator {}#{}, whose state is in the checkpoint: was=`{}`; use a new checkpoint, or the query as it was",
+            gone.name, gone.id, gone.fingerprint
+        ))),
+        None => Ok(()),
+    }
+}
+
+fn changed(operator: &OperatorRecord, before: &str) -> Error {
+    Error::invalid(format!(
+        "operator {}#{} differs from the one whose state is in the checkpoint: was=`{before}` is=`{}`; filters and other expressions may change between runs, the keys, aggregates and windows of a stateful operator may not: use a new checkpoint, or the query as it was",
+        operator.name, operator.id, operator.fingerprint
+    ))
+}

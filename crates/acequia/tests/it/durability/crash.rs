@@ -1,0 +1,119 @@
+//! A process that dies at any operation on checkpoint or sink, once or twice.
+
+use super::faults::{At, Fault, Operations};
+use super::*;
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
+
+/// Every so many operations one is tried; the first ones differ from query to query.
+const STRIDE: usize = 5;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn output_is_the_same_wherever_the_process_dies() {
+    let world = Arc::new(World::new().await);
+    let mut trials = 0;
+    for (index, (name, sql)) in QUERIES.iter().enumerate() {
+        let (expected, operations) = world.undisturbed(sql).await;
+        assert!(expected.len() >= 6, "{name}: {} batches", expected.len());
+        assert!(expected.values().any(|rows| !rows.is_empty()), "{name} gives nothing");
+        for at in (1 + index % STRIDE..=operations).step_by(STRIDE) {
+            let fault = if (at / STRIDE).is_multiple_of(2) { Fault::Before } else { Fault::After };
+            let trial = Trial::default();
+            let died = world.run(sql, &trial, &Operations::failing(At::Operation(at), fault)).await;
+            let case = format!("{name}: operation {at} of {operations} fails, {fault:?}");
+            // A query may end well when only cleaning up has failed.
+            assert!(died.is_err() || trial.output.published().len() == expected.len(), "{case}");
+            let published = trial.output.published();
+            assert!(published.iter().all(|(batch, rows)| expected.get(batch) == Some(rows)), "{case}");
+            world.run(sql, &trial, &Operations::default()).await.unwrap_or_else(|e| panic!("{case}: {e}"));
+            assert_eq!(trial.output.published(), expected, "{case}");
+            trials += 1;
+        }
+    }
+    assert!(trials > 200, "{trials} trials");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn output_is_the_same_when_recoveries_die_too() {
+    let world = World::new().await;
+    for (index, (name, sql)) in QUERIES.iter().enumerate() {
+        let (expected, operations) = world.undisturbed(sql).await;
+        let mut random = SmallRng::seed_from_u64(index as u64);
+        let (trial, mut deaths) = (Trial::default(), vec![]);
+        loop {
+            let at = random.random_range(1..operations / 2);
+            let fault = if random.random_bool(0.5) { Fault::Before } else { Fault::After };
+            deaths.push((at, fault));
+            assert!(deaths.len() < 200, "{name} makes no progress");
+            let ran = world.run(sql, &trial, &Operations::failing(At::Operation(at), fault)).await;
+            if ran.is_ok() && trial.output.published().len() == expected.len() {
+                break;
+            }
+        }
+        assert_eq!(trial.output.published(), expected, "{name}: deaths={deaths:?}");
+        assert!(deaths.len() > 1, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn batch_that_was_begun_has_the_same_offsets_watermark_and_time() {
+    let world = World::new().await;
+    let sql = "SELECT auction, now() AS at FROM b EMIT APPEND";
+    let (expected, _) = world.undisturbed(sql).await;
+    let trial = Trial::default();
+    let dies = Operations::failing(At::Name("commits/2".into()), Fault::Before);
+    world.run(sql, &trial, &dies).await.unwrap_err();
+    assert_eq!(trial.output.published().len(), 2);
+    world.clock.advance(Duration::from_secs(3600));
+    world.run(sql, &trial, &Operations::default()).await.unwrap();
+    let published = trial.output.published();
+    assert_eq!(published[&2], expected[&2], "its time is the one that was decided first");
+    let times = |batch: u64| published[&batch][0].split('|').next_back().unwrap().to_string();
+    assert_eq!(times(1), times(2));
+    assert_ne!(times(2), times(3), "the next batch has the time of the new run");
+}
+
+#[tokio::test]
+async fn committed_batch_that_is_not_published_is_published_from_its_receipts() {
+    let world = World::new().await;
+    let sql = query("windowed_append");
+    let (expected, _) = world.undisturbed(sql).await;
+    for fault in [Fault::Before, Fault::After] {
+        let trial = Trial::default();
+        let dies = Operations::failing(At::Name("publish 3".into()), fault);
+        let error = world.run(sql, &trial, &dies).await.unwrap_err();
+        assert_contains(&error, &["query `q`", "batch 3", "publishing the output"]);
+        assert_eq!(trial.output.published().len(), if fault == Fault::Before { 3 } else { 4 });
+        let again = Operations::default();
+        // It must not be run a second time: nobody opens a writer for it.
+        let writer = again.pause("writer 3");
+        world.run(sql, &trial, &again).await.unwrap();
+        drop(writer);
+        assert_eq!(trial.output.published(), expected);
+    }
+}
+
+#[tokio::test]
+async fn windows_that_a_moved_watermark_closes_come_after_a_restart_without_new_data() {
+    let streams = "CREATE STREAM s (k BIGINT, ts TIMESTAMP(3), WATERMARK FOR ts);";
+    let sql = "SELECT count(*) AS n, max(k) AS k FROM s GROUP BY window(ts, '10 seconds') EMIT APPEND";
+    for (died_at, batches) in [("offsets/1", 1), ("commits/1", 1), ("publish 1", 1)] {
+        let world = World::with(streams).await;
+        world
+            .session
+            .sql("INSERT INTO s VALUES (1, '2024-01-01T00:00:01'), (2, '2024-01-01T00:00:31')")
+            .await
+            .unwrap();
+        let trial = Trial::default();
+        let dies = Operations::failing(At::Name(died_at.into()), Fault::Before);
+        let first = world.start(sql, &trial, &dies).await.unwrap();
+        first.await_termination().await.unwrap_err();
+        assert_eq!(trial.output.published().len(), batches, "{died_at}");
+        let second = world.start(sql, &trial, &Operations::default()).await.unwrap();
+        second.process_all_available().await.unwrap();
+        second.stop().await.unwrap();
+        let published = trial.output.published();
+        assert_eq!(published.len(), 2, "{died_at}");
+        assert_eq!(published[&1], ["1|1"], "{died_at}");
+    }
+}

@@ -1,0 +1,188 @@
+//! The law under restarts: a query that is stopped or killed anywhere, and started again, gives the same output.
+//!
+//! [`Trial`] is what outlives a run: the checkpoint's store and what the sink has published. Runs over it may fail at
+//! any operation on either.
+
+mod changed;
+mod crash;
+mod failures;
+mod faults;
+mod fencing;
+mod files;
+mod restart;
+
+use acequia::plan::plan_streaming;
+use acequia::runtime::{CheckpointPlace, QueryDefinition, StreamingQuery, WatermarkPolicy, start};
+use acequia::sql::{Statement, Trigger, parse};
+use acequia::{Error, Result, Session, SessionBuilder};
+use acequia_core::time::ManualClock;
+use acequia_core::{Clock, Timestamp};
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::sql::parser::Statement as DataFusionStatement;
+use datafusion::sql::sqlparser::ast::Statement as SqlStatement;
+use faults::{FaultStore, Operations, Output, RecordingSink, Rows};
+use futures::FutureExt;
+use object_store::ObjectStore;
+use object_store::memory::InMemory;
+use object_store::path::Path;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// No condition takes longer to become true.
+const DEADLINE: Duration = Duration::from_secs(30);
+
+/// Streams that every test may read: bids of two Nexmark streams, six batches each, and a table.
+const STREAMS: &str = "
+CREATE STREAM b (auction BIGINT, bidder BIGINT, price BIGINT, date_time TIMESTAMP(3), WATERMARK FOR date_time AS date_time - INTERVAL '5' SECOND)
+WITH (connector = 'nexmark', table = 'bid', events = '2900', events_per_second = '10', out_of_order_group_size = '40', max_rows_per_batch = '500', seed = '1');
+CREATE STREAM other (auction BIGINT, bidder BIGINT, price BIGINT, date_time TIMESTAMP(3), WATERMARK FOR date_time AS date_time - INTERVAL '5' SECOND)
+WITH (connector = 'nexmark', table = 'bid', events = '1900', events_per_second = '10', max_rows_per_batch = '700', seed = '2');
+CREATE TABLE names AS VALUES (0, 'zero'), (1, 'one'), (2, 'two');
+CREATE VIEW both_streams AS SELECT auction, price, date_time FROM b UNION ALL SELECT auction, price, date_time FROM other;
+";
+
+/// Queries of every kind of state and output.
+const QUERIES: &[(&str, &str)] = &[
+    ("stateless", "SELECT auction, price * 2 AS p, now() AS at FROM b WHERE price % 3 = 0 EMIT APPEND"),
+    (
+        "windowed_append",
+        "SELECT window(date_time, '20 seconds') AS w, auction % 20 AS a, count(*) AS n, max(price) AS top FROM b GROUP BY window(date_time, '20 seconds'), auction % 20 EMIT APPEND",
+    ),
+    (
+        "windowed_update",
+        "SELECT window(date_time, '20 seconds') AS w, auction % 20 AS a, count(*) AS n, avg(price) AS mean FROM b GROUP BY window(date_time, '20 seconds'), auction % 20 EMIT UPDATE",
+    ),
+    (
+        "windowed_complete",
+        "SELECT window(date_time, '20 seconds') AS w, count(*) AS n, min(price) AS low FROM b GROUP BY window(date_time, '20 seconds') EMIT COMPLETE",
+    ),
+    (
+        "windowed_changes",
+        "SELECT window(date_time, '20 seconds') AS w, auction % 20 AS a, count(DISTINCT bidder) AS n FROM b GROUP BY window(date_time, '20 seconds'), auction % 20 EMIT CHANGES",
+    ),
+    (
+        "sliding_append",
+        "SELECT window(date_time, '20 seconds', '10 seconds') AS w, sum(price) AS total FROM b GROUP BY window(date_time, '20 seconds', '10 seconds') EMIT APPEND",
+    ),
+    (
+        "unwindowed_update",
+        "SELECT bidder % 7 AS k, count(*) AS n, sum(price) AS total FROM b GROUP BY bidder % 7 EMIT UPDATE",
+    ),
+    ("distinct", "SELECT DISTINCT bidder % 40 AS k FROM b EMIT APPEND"),
+    ("distinct_on", "SELECT DISTINCT ON (bidder) bidder, auction, price FROM b EMIT APPEND"),
+    (
+        "static_join",
+        "SELECT b.auction, names.column2 AS name FROM b JOIN names ON b.auction % 5 = names.column1 EMIT APPEND",
+    ),
+    (
+        "union_all",
+        "SELECT window(date_time, '20 seconds') AS w, count(*) AS n, sum(price) AS total FROM both_streams GROUP BY window(date_time, '20 seconds') EMIT APPEND",
+    ),
+];
+
+fn query(name: &str) -> &'static str {
+    QUERIES.iter().find(|(n, _)| *n == name).map(|(_, sql)| *sql).unwrap()
+}
+
+/// A session with [`STREAMS`], and the clock of its queries.
+struct World {
+    session: Session,
+    clock: ManualClock,
+}
+
+impl World {
+    async fn new() -> Self {
+        Self::with(STREAMS).await
+    }
+
+    async fn with(streams: &str) -> Self {
+        let session = SessionBuilder::default().build().unwrap();
+        session.sql(streams).await.unwrap();
+        Self { session, clock: ManualClock::at(Timestamp(1_700_000_000_000_000)) }
+    }
+
+    /// The logical plan of a query and what else its text says.
+    async fn parse(&self, sql: &str) -> (LogicalPlan, Option<acequia::OutputMode>, Option<Trigger>) {
+        let Statement::Query(query) = parse(sql).next().unwrap().unwrap().statement else {
+            panic!("not a query: {sql}");
+        };
+        let statement = DataFusionStatement::Statement(Box::new(SqlStatement::Query(query.query)));
+        let plan = self.session.context().state().statement_to_plan(statement).await.unwrap();
+        (plan, query.emit.map(|e| e.0), query.trigger.map(|t| t.0))
+    }
+
+    /// Starts a query over what a trial holds.
+    async fn start(&self, sql: &str, trial: &Trial, operations: &Operations) -> Result<Arc<StreamingQuery>> {
+        self.start_as("q", sql, trial, operations).await
+    }
+
+    async fn start_as(
+        &self,
+        name: &str,
+        sql: &str,
+        trial: &Trial,
+        operations: &Operations,
+    ) -> Result<Arc<StreamingQuery>> {
+        let (plan, mode, trigger) = self.parse(sql).await;
+        let state = self.session.context().state();
+        let replan = move || {
+            let (state, plan) = (state.clone(), plan.clone());
+            async move { plan_streaming(&state, plan, mode).await }.boxed()
+        };
+        let store = FaultStore { inner: Arc::clone(&trial.store), operations: operations.clone() };
+        let sink = RecordingSink { output: Arc::clone(&trial.output), operations: operations.clone() };
+        start(QueryDefinition {
+            name: name.to_string(),
+            plan: replan().await?,
+            replan: Arc::new(replan),
+            sink: Box::new(sink),
+            checkpoint: Some(CheckpointPlace { store: Arc::new(store), prefix: Path::default() }),
+            trigger,
+            policy: WatermarkPolicy::Min,
+            clock: Arc::new(self.clock.clone()) as Arc<dyn Clock>,
+            listener: None,
+        })
+        .await
+    }
+
+    /// Runs a query until its streams end.
+    async fn run(&self, sql: &str, trial: &Trial, operations: &Operations) -> Result<()> {
+        self.start(sql, trial, operations).await?.await_termination().await
+    }
+
+    /// What an undisturbed run publishes, and how many operations it takes.
+    async fn undisturbed(&self, sql: &str) -> (BTreeMap<u64, Rows>, usize) {
+        let (trial, operations) = (Trial::default(), Operations::default());
+        self.run(sql, &trial, &operations).await.unwrap();
+        (trial.output.published(), operations.count())
+    }
+}
+
+/// What outlives a run.
+#[derive(Debug)]
+struct Trial {
+    store: Arc<dyn ObjectStore>,
+    output: Arc<Output>,
+}
+
+impl Default for Trial {
+    fn default() -> Self {
+        Self { store: Arc::new(InMemory::new()), output: Arc::default() }
+    }
+}
+
+/// Waits until something is so.
+async fn until(what: &str, mut so: impl FnMut() -> bool) {
+    let begun = std::time::Instant::now();
+    while !so() {
+        assert!(begun.elapsed() < DEADLINE, "not in time: {what}");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
+fn assert_contains(error: &Error, texts: &[&str]) {
+    for text in texts {
+        assert!(error.to_string().contains(text), "`{text}` is not in: {error}");
+    }
+}
