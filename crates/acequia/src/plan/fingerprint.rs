@@ -83,8 +83,10 @@ fn resolved(expr: &Expr, input: &LogicalPlan) -> Expr {
         let without_names = t.data.transform_up(|e| {
             Ok(match e {
                 Expr::Alias(alias) => Transformed::yes(*alias.expr),
+                // The names that functions make of their arguments leave casts out.
+                Expr::Cast(_) | Expr::TryCast(_) => Transformed::yes(named(e.to_string())),
                 // Its own words tell what it was made with, as the size of a window; its name alone does not.
-                Expr::ScalarFunction(call) => match call.func.display_name(&call.args) {
+                Expr::ScalarFunction(call) => match call.func.schema_name(&call.args) {
                     Ok(name) => Transformed::yes(named(name)),
                     Err(_) => Transformed::no(Expr::ScalarFunction(call)),
                 },
