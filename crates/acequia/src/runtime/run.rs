@@ -1,12 +1,13 @@
 //! Starting a query and driving it from batch to batch, each on a thread of its own.
 
 use super::micro_batch::{Choice, MicroBatches, Ran};
+use super::progress::millis;
 use super::query::{Command, QueryListener, Shared, StateTable, StreamingQuery, again};
 use super::recover::{CheckpointPlace, open};
 use super::watermark::WatermarkPolicy;
 use crate::plan::StreamingPlan;
 use crate::sql::Trigger;
-use acequia_core::{Clock, Error, QueryId, Result, Sink};
+use acequia_core::{Clock, Error, QueryId, Result, Sink, Timestamp};
 use acequia_state::OffsetRecord;
 use futures::future::BoxFuture;
 use std::any::Any;
@@ -158,7 +159,7 @@ impl Driver<'_> {
                 self.run_pending().await?;
                 self.stop_at_available().await?;
                 if let Choice::Batch { offsets, logged } = self.batches()?.choose_all().await? {
-                    self.run_batch(*offsets, logged).await?;
+                    self.run_batch(*offsets, logged, Duration::ZERO).await?;
                 }
                 self.run_pending().await
             }
@@ -173,7 +174,7 @@ impl Driver<'_> {
     async fn run_pending(&mut self) -> Result<()> {
         while self.batches()?.pending.is_some() {
             if let Choice::Batch { offsets, logged } = self.batches()?.choose().await? {
-                self.run_batch(*offsets, logged).await?;
+                self.run_batch(*offsets, logged, Duration::ZERO).await?;
             }
         }
         Ok(())
@@ -206,12 +207,11 @@ impl Driver<'_> {
             let cost = batches.recipe.clock.elapsed().saturating_sub(asked);
             let ended = match choice {
                 Choice::Batch { offsets, logged } => {
-                    self.run_batch(*offsets, logged).await?;
+                    let began = offsets.batch_time;
+                    self.run_batch(*offsets, logged, cost).await?;
                     poll = POLL.0;
-                    if let Some(interval) = interval
-                        && self.waiting.is_empty()
-                    {
-                        self.sleep_until_next(interval).await;
+                    if let Some(interval) = interval {
+                        self.sleep_until_next(interval, began).await?;
                     }
                     continue;
                 }
@@ -225,16 +225,24 @@ impl Driver<'_> {
             if ended {
                 return Ok(());
             }
-            self.wait(poll.max(cost * IDLE_SHARE)).await;
+            match interval {
+                Some(interval) => {
+                    let now = self.batches()?.recipe.clock.now();
+                    self.sleep_until_next(interval, now).await?;
+                }
+                None => self.wait(poll.max(cost * IDLE_SHARE)).await,
+            }
             poll = (poll * 2).min(POLL.1);
         }
     }
 
-    async fn run_batch(&mut self, offsets: OffsetRecord, logged: bool) -> Result<()> {
-        let progress = match self.batches()?.run(offsets, logged).await? {
+    /// Runs a batch that took this long to choose.
+    async fn run_batch(&mut self, offsets: OffsetRecord, logged: bool, choosing: Duration) -> Result<()> {
+        let mut progress = match self.batches()?.run(offsets, logged).await? {
             Ran::Done(progress) => *progress,
             Ran::Superseded => return self.recover_again().await,
         };
+        progress.duration_ms.latest_offset = millis(choosing);
         if let Some(listener) = &self.listener {
             listener.on_progress(&progress);
         }
@@ -288,16 +296,16 @@ impl Driver<'_> {
         }
     }
 
-    /// Waits for the next multiple of the interval; a command or a waiter cuts it short.
-    async fn sleep_until_next(&mut self, interval: Duration) {
+    /// Waits for the first multiple of the interval after a time; a command or a waiter cuts it short. A batch that
+    /// took longer than the interval is followed at once.
+    async fn sleep_until_next(&mut self, interval: Duration, after: Timestamp) -> Result<()> {
         let interval = interval.as_micros().max(1) as i64;
-        let Some(batches) = &self.batches else { return };
-        let (last, clock) = (batches.last_time, Arc::clone(&batches.recipe.clock));
-        let due = (last.0.div_euclid(interval) + 1).saturating_mul(interval);
+        let clock = Arc::clone(&self.batches()?.recipe.clock);
+        let due = (after.0.div_euclid(interval) + 1).saturating_mul(interval);
         while !self.stop && self.waiting.is_empty() {
             let left = due.saturating_sub(clock.now().0);
             if left <= 0 {
-                return;
+                break;
             }
             let nap = Duration::from_micros(left as u64).min(POLL.1);
             tokio::select! {
@@ -308,6 +316,7 @@ impl Driver<'_> {
                 () = tokio::time::sleep(nap) => {}
             }
         }
+        Ok(())
     }
 }
 
