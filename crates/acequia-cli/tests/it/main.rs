@@ -1,1 +1,7 @@
 //! The binary, from outside.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
+
+mod kill;
+mod process;
+mod signals;
+mod socket;
