@@ -143,7 +143,7 @@ impl FileRun {
         let session = self.script.session();
         let hands_over = statement.as_ref().is_ok_and(|s| session.hands_over(&s.statement));
         if hands_over {
-            self.clock.advance(TICK);
+            self.tick().await?;
         } else {
             self.release().await?;
         }
@@ -167,6 +167,15 @@ impl FileRun {
             self.restart().await?;
         }
         self.oracle.check().await
+    }
+
+    /// Lets time pass, and what it brings about happen before the rows come.
+    async fn tick(&mut self) -> Result<()> {
+        self.clock.advance(TICK);
+        let mut events = vec![];
+        let settled = self.script.settle(&mut collect(&mut events)).await;
+        self.take(events, None)?;
+        settled
     }
 
     /// Whether the statement ends a step. A transaction is one, when it is committed.

@@ -8,6 +8,7 @@ use crate::catalog::{Stream, normalize};
 use crate::error::from_datafusion;
 use crate::plan::is_streaming;
 use crate::sql::{ColumnKind, Insert, Statement};
+use acequia_connectors::sources::MemoryStream;
 use acequia_core::{Error, Result, options::unknown};
 use arrow::array::{Array, ArrayRef, RecordBatch, RecordBatchOptions, new_null_array};
 use arrow::compute::{CastOptions, cast_with_options};
@@ -190,13 +191,9 @@ impl Session {
             let entry = by_stream.entry(stream.name().to_string()).or_insert_with(|| (stream, vec![]));
             entry.1.extend(batches);
         }
-        let step = self.inner.steps.advance();
-        for (stream, batches) in by_stream.into_values() {
-            if let Some(memory) = stream.memory() {
-                memory.append(step, batches)?;
-            }
-        }
-        Ok(())
+        let rows = by_stream.into_values();
+        let rows = rows.filter_map(|(stream, batches)| Some((stream.memory()?.clone(), batches)));
+        MemoryStream::append_all(self.inner.steps.advance(), rows.collect())
     }
 }
 
