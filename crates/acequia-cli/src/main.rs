@@ -1,6 +1,7 @@
 //! The `acequia` command.
 
 mod run;
+mod test;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -17,10 +18,13 @@ struct Cli {
 enum Command {
     /// Runs the statements of a .sql file, then waits for its continuous queries.
     Run(run::Run),
+    /// Runs .sql files against their golden output and the batch oracle.
+    Test(test::Test),
 }
 
 fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Run(run) => run.main(),
+        Command::Test(test) => test.main(),
     }
 }

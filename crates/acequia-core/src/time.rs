@@ -19,7 +19,11 @@ impl Timestamp {
     /// ISO 8601 in UTC with as many fraction digits as needed.
     pub fn to_iso(self) -> String {
         match chrono::DateTime::from_timestamp_micros(self.0) {
-            Some(t) => t.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true),
+            Some(t) => {
+                let text = t.to_rfc3339_opts(chrono::SecondsFormat::Micros, true);
+                let digits = text.trim_end_matches('Z').trim_end_matches('0');
+                format!("{}Z", digits.trim_end_matches('.'))
+            }
             None => format!("{}us", self.0),
         }
     }

@@ -67,7 +67,9 @@ impl Event {
         let rows: Vec<RecordBatch> =
             output.parts.iter().map(|part| part.rows.clone()).filter(|rows| rows.num_rows() > 0).collect();
         let deletes: Vec<RecordBatch> = output.parts.iter().filter_map(|part| part.deletes.clone()).collect();
-        (!rows.is_empty() || !deletes.is_empty()).then(|| Self::Batch {
+        // A COMPLETE result without rows is a result; its line is left out all the same.
+        let says_something = output.mode == OutputMode::Complete || !rows.is_empty() || !deletes.is_empty();
+        says_something.then(|| Self::Batch {
             query: output.query.to_string(),
             batch: output.batch.0,
             mode: output.mode,

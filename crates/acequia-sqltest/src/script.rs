@@ -4,9 +4,13 @@
 //! query is idle again, so that a run is deterministic; events of a step come query by query, in the order in which the
 //! queries were started. At the end the queries are stopped. Without it, events come as they happen and the run ends
 //! when its queries do.
+//!
+//! Comments right before a statement steer it: see [`crate::directives`].
 
+use crate::directives::Directives;
 use crate::event::Event;
-use acequia::sql::{ParsedStatement, parse};
+use crate::json;
+use acequia::sql::{ParsedStatement, split};
 use acequia::{
     BatchOutput, Error, QueryListener, Result, Session, SessionBuilder, StatementOutput,
     StreamingQueryProgress,
@@ -15,8 +19,8 @@ use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
-/// The directive of a leading comment that says which error the next statement gives.
-const EXPECT_ERROR: &str = "error:";
+/// Is told what happens.
+pub type Emit<'a> = &'a mut dyn FnMut(Event) -> Result<()>;
 
 /// How a script runs.
 #[derive(Debug, Clone, Copy, Default)]
@@ -79,25 +83,51 @@ impl Script {
     ///
     /// # Errors
     /// The first error that the text does not expect, after it was emitted; those of `emit`.
-    pub async fn run(&self, text: &str, emit: &mut dyn FnMut(Event) -> Result<()>) -> Result<usize> {
-        let mut count = 0;
-        for parsed in parse(text) {
-            count += 1;
-            match parsed {
-                Ok(statement) => self.statement(statement, emit).await?,
-                Err(error) => {
-                    self.report(count, Err(error), None, emit)?;
-                }
-            }
+    pub async fn run(&self, text: &str, emit: Emit<'_>) -> Result<usize> {
+        let statements = split(text);
+        let count = statements.len();
+        for source in statements {
+            let (number, directives) = (source.number, Directives::of(&source.leading_comments)?);
+            let statement = source.parse().map(|statement| source.with(statement));
+            self.execute(number, statement, &directives, emit).await?;
         }
         Ok(count)
+    }
+
+    /// Runs one statement of a text, or reports that it could not be parsed.
+    ///
+    /// # Errors
+    /// As [`Script::run`].
+    pub async fn execute(
+        &self,
+        number: usize,
+        statement: Result<ParsedStatement>,
+        directives: &Directives,
+        emit: Emit<'_>,
+    ) -> Result<()> {
+        let outcome = match statement {
+            Ok(statement) => self.statement(statement, directives).await,
+            Err(error) => Err(error),
+        };
+        self.drain(emit)?;
+        self.report(number, outcome, directives, emit)
+    }
+
+    /// Waits until every running query is idle and tells what they did.
+    ///
+    /// # Errors
+    /// The error of a query that failed; those of `emit`.
+    pub async fn settle(&self, emit: Emit<'_>) -> Result<()> {
+        let settled = self.session.process_all_available().await;
+        self.drain(emit)?;
+        settled
     }
 
     /// After the last statement: stops the queries of a stepped run, waits for those of any other.
     ///
     /// # Errors
     /// The error of a query that failed; those of `emit`.
-    pub async fn finish(&self, emit: &mut dyn FnMut(Event) -> Result<()>) -> Result<()> {
+    pub async fn finish(&self, emit: Emit<'_>) -> Result<()> {
         let ended =
             if self.options.step { self.session.stop_all().await } else { self.wait_for_queries(emit).await };
         self.drain(emit)?;
@@ -107,35 +137,31 @@ impl Script {
     async fn statement(
         &self,
         statement: ParsedStatement,
-        emit: &mut dyn FnMut(Event) -> Result<()>,
-    ) -> Result<()> {
-        let number = statement.number;
-        let expected =
-            statement.leading_comments.iter().find_map(|comment| comment.strip_prefix(EXPECT_ERROR));
-        let expected = expected.map(|text| text.trim().to_string());
-        let mut outcome = self.session.execute(statement).await;
-        if self.options.step
-            && matches!(outcome, Ok(StatementOutput::Step(_) | StatementOutput::Query(_)))
-            && let Err(error) = self.session.process_all_available().await
-        {
-            outcome = Err(error);
+        directives: &Directives,
+    ) -> Result<StatementOutput> {
+        let output = self.session.execute(statement).await?;
+        if directives.error.is_some() {
+            // Rows that a query is expected to fail over cannot be held back any longer.
+            self.session.release_steps()?;
         }
-        self.drain(emit)?;
-        self.report(number, outcome, expected.as_deref(), emit)
+        if self.options.step && matches!(output, StatementOutput::Step(_) | StatementOutput::Query(_)) {
+            self.session.process_all_available().await?;
+        }
+        Ok(output)
     }
 
     fn report(
         &self,
         statement: usize,
         outcome: Result<StatementOutput>,
-        expected: Option<&str>,
-        emit: &mut dyn FnMut(Event) -> Result<()>,
+        directives: &Directives,
+        emit: Emit<'_>,
     ) -> Result<()> {
-        let error = match (outcome, expected) {
+        let error = match (outcome, &directives.error) {
             (Ok(_), Some(text)) => Error::data(format!(
                 "statement succeeded and should have failed: statement={statement} error=`{text}`"
             )),
-            (Ok(output), None) => return emit(done(statement, output)),
+            (Ok(output), None) => return emit(done(statement, output, directives.sort_rows)?),
             (Err(error), Some(text)) if error.to_string().contains(text) => {
                 return emit(Event::Error { statement, expected: true, error: Arc::new(error) });
             }
@@ -147,7 +173,7 @@ impl Script {
     }
 
     /// Emits what queries did: in a stepped run query by query, otherwise as it came.
-    fn drain(&self, emit: &mut dyn FnMut(Event) -> Result<()>) -> Result<()> {
+    fn drain(&self, emit: Emit<'_>) -> Result<()> {
         let mut events: Vec<Event> = self.events.try_iter().collect();
         if self.options.step {
             let order: Vec<String> =
@@ -158,7 +184,7 @@ impl Script {
     }
 
     /// Waits until every query has ended, or one has failed.
-    async fn wait_for_queries(&self, emit: &mut dyn FnMut(Event) -> Result<()>) -> Result<()> {
+    async fn wait_for_queries(&self, emit: Emit<'_>) -> Result<()> {
         const LOOK_EVERY: std::time::Duration = std::time::Duration::from_millis(20);
         loop {
             let queries = self.session.queries();
@@ -175,12 +201,15 @@ impl Script {
     }
 }
 
-fn done(statement: usize, output: StatementOutput) -> Event {
-    match output {
-        StatementOutput::Rows { schema, batches } => Event::Result { statement, schema, batches },
+fn done(statement: usize, output: StatementOutput, sort_rows: bool) -> Result<Event> {
+    Ok(match output {
+        StatementOutput::Rows { schema, batches } => {
+            let batches = if sort_rows { vec![json::sorted(&schema, &batches)?] } else { batches };
+            Event::Result { statement, schema, batches }
+        }
         StatementOutput::Done(message) | StatementOutput::Step(message) => Event::Done { statement, message },
         StatementOutput::Query(query) => {
             Event::Done { statement, message: format!("query `{}` started", query.name()) }
         }
-    }
+    })
 }

@@ -23,5 +23,6 @@ pub use error::from_datafusion;
 pub use runtime::{QueryListener, StreamingQuery, StreamingQueryProgress};
 pub use session::{
     BatchOutput, DataFrame, DataStreamReader, DataStreamWriter, Session, SessionBuilder, StatementOutput,
+    StepSplit,
 };
 pub use sql::Trigger;

@@ -18,7 +18,7 @@ use futures::{StreamExt, stream};
 use parking_lot::RwLock;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use tokio::sync::watch;
 
 /// The word in `connector = '...'`.
@@ -58,6 +58,8 @@ struct Rows {
 #[derive(Debug)]
 struct Step {
     number: u64,
+    /// Shared by all streams of the hand-over, so that its rows appear in all of them at once.
+    visible: Arc<AtomicBool>,
     batches: Vec<RecordBatch>,
     ends: Vec<u64>,
 }
@@ -94,8 +96,14 @@ struct Position {
 }
 
 impl Rows {
+    /// The steps whose rows may be read.
+    fn visible(&self) -> &[Step] {
+        let hidden = self.steps.iter().rev().take_while(|s| !s.visible.load(Ordering::Acquire)).count();
+        &self.steps[..self.steps.len() - hidden]
+    }
+
     fn end(&self) -> Option<Position> {
-        self.steps.last().map(|s| Position { step: s.number, rows: s.rows() })
+        self.visible().last().map(|s| Position { step: s.number, rows: s.rows() })
     }
 
     /// The index of the first step that is not wholly before `after`.
@@ -115,7 +123,7 @@ impl Rows {
 
     /// The end of the next batch: within one step, at most `limit` rows.
     fn next(&self, after: Option<Position>, limit: u64) -> Result<Option<Position>> {
-        for step in &self.steps[self.find(after)?..] {
+        for step in self.visible().get(self.find(after)?..).unwrap_or_default() {
             let taken = after.filter(|a| a.step == step.number).map_or(0, |a| a.rows);
             if taken < step.rows() {
                 let rows = step.rows().min(taken.saturating_add(limit));
@@ -152,16 +160,35 @@ impl MemoryStream {
     /// Hands over rows under a step's number, drawn from the streams' [`StepCounter`]; no rows are no hand-over.
     ///
     /// # Errors
-    /// `Invalid` when the columns are not the stream's; `Internal` when the number is lower than the last one, or the
-    /// stream is closed.
+    /// As [`MemoryStream::append_all`].
     pub fn append(&self, step: u64, batches: Vec<RecordBatch>) -> Result<()> {
-        let given = batches.iter().filter(|b| b.num_rows() > 0);
-        let batches = given.map(|b| self.conform(b)).collect::<Result<Vec<_>>>()?;
-        if batches.is_empty() {
-            return Ok(());
+        Self::append_all(step, vec![(self.clone(), batches)])
+    }
+
+    /// Hands over rows to several streams under one step's number. A reader sees the rows of all of them or of none.
+    ///
+    /// # Errors
+    /// `Invalid` when the columns are not a stream's; `Internal` when the number is lower than the last one, or a
+    /// stream is closed.
+    pub fn append_all(step: u64, rows: Vec<(Self, Vec<RecordBatch>)>) -> Result<()> {
+        let mut given = Vec::with_capacity(rows.len());
+        for (stream, batches) in rows {
+            let batches = batches.iter().filter(|b| b.num_rows() > 0);
+            let batches = batches.map(|b| stream.conform(b)).collect::<Result<Vec<_>>>()?;
+            if !batches.is_empty() {
+                given.push((stream, batches));
+            }
         }
-        self.push(step, batches)?;
-        self.shared.version.send_modify(|version| *version += 1);
+        let visible = Arc::new(AtomicBool::new(false));
+        let mut taken = Vec::with_capacity(given.len());
+        for (stream, batches) in given {
+            stream.push(step, batches, &visible)?;
+            taken.push(stream);
+        }
+        visible.store(true, Ordering::Release);
+        for stream in taken {
+            stream.shared.version.send_modify(|version| *version += 1);
+        }
         Ok(())
     }
 
@@ -180,7 +207,7 @@ impl MemoryStream {
         new_batch(&self.schema, batch.columns().to_vec(), batch.num_rows())
     }
 
-    fn push(&self, number: u64, batches: Vec<RecordBatch>) -> Result<()> {
+    fn push(&self, number: u64, batches: Vec<RecordBatch>, visible: &Arc<AtomicBool>) -> Result<()> {
         let mut rows = self.shared.rows.write();
         let last = rows.steps.last().map(|s| s.number);
         if rows.closed || last.is_some_and(|last| last > number) {
@@ -190,7 +217,8 @@ impl MemoryStream {
             )));
         }
         if last != Some(number) {
-            rows.steps.push(Step { number, batches: vec![], ends: vec![] });
+            let visible = Arc::clone(visible);
+            rows.steps.push(Step { number, visible, batches: vec![], ends: vec![] });
         }
         if let Some(step) = rows.steps.last_mut() {
             batches.into_iter().for_each(|batch| step.push(batch));

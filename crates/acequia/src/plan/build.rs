@@ -101,6 +101,7 @@ pub(super) async fn build(
         weighted,
         key,
         explain,
+        logical: plan.clone(),
     })
 }
 

@@ -46,15 +46,17 @@ pub async fn plan_streaming(
 ) -> Result<StreamingPlan> {
     let batch_time = Arc::new(BatchTime::default());
     let state = optimize::streaming_state(state);
+    let logical = plan.clone();
     let plan = optimize::optimize(&state, plan, &batch_time)?;
     let first = mode.unwrap_or(OutputMode::Append);
     let planned = build::build(&state, &plan, first, Arc::clone(&batch_time)).await;
-    match planned {
+    let planned = match planned {
         Err(e) if mode.is_none() && e.kind() == ErrorKind::Unsupported => {
             build::build(&state, &plan, OutputMode::Update, batch_time).await
         }
         planned => planned,
-    }
+    };
+    planned.map(|planned| StreamingPlan { logical, ..planned })
 }
 
 pub use build::is_streaming;

@@ -7,6 +7,7 @@ use crate::exec::Operator;
 use crate::functions::BatchTime;
 use acequia_core::{OperatorId, OutputMode};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::logical_expr::LogicalPlan;
 use std::sync::Arc;
 
 /// The name of the column that says what a row of `CHANGES` is.
@@ -33,6 +34,8 @@ pub struct StreamingPlan {
     pub key: Option<Vec<usize>>,
     /// What `EXPLAIN STREAMING` prints.
     pub explain: String,
+    /// The query as it was planned, before any rewriting: over tables it is what the folded output has to equal.
+    pub logical: LogicalPlan,
 }
 
 impl StreamingPlan {

@@ -146,11 +146,20 @@ impl MicroBatches {
             let advance = source.source.next_offset(source.position.as_ref()).await;
             advances.push(advance.map_err(|e| e.context(format!("stream `{}`", source.name)))?);
         }
-        let steps = advances.iter().filter_map(|advance| match advance {
+        let step_of = |advance: &Advance| match advance {
             Advance::To { step, .. } => *step,
             _ => None,
-        });
-        let lowest = steps.min();
+        };
+        if advances.iter().any(|advance| step_of(advance).is_some()) {
+            // What was handed over together may have come between two of the questions above.
+            for (source, advance) in self.sources.iter_mut().zip(&mut advances) {
+                if *advance == Advance::Idle {
+                    let again = source.source.next_offset(source.position.as_ref()).await;
+                    *advance = again.map_err(|e| e.context(format!("stream `{}`", source.name)))?;
+                }
+            }
+        }
+        let lowest = advances.iter().filter_map(step_of).min();
         let mut ends = Vec::with_capacity(advances.len());
         for (source, advance) in self.sources.iter_mut().zip(advances) {
             ends.push(match advance {

@@ -7,16 +7,33 @@ use super::{Session, StatementOutput, single_name};
 use crate::catalog::{Stream, normalize};
 use crate::error::from_datafusion;
 use crate::plan::is_streaming;
-use crate::sql::{ColumnKind, Insert};
+use crate::sql::{ColumnKind, Insert, Statement};
+use acequia_connectors::sources::MemoryStream;
 use acequia_core::{Error, Result, options::unknown};
 use arrow::array::{Array, ArrayRef, RecordBatch, RecordBatchOptions, new_null_array};
 use arrow::compute::{CastOptions, cast_with_options};
 use std::sync::Arc;
 
+/// Rows by the streams that they go to.
+pub(super) type StreamRows = Vec<(Arc<Stream>, Vec<RecordBatch>)>;
+
 /// Rows that wait for COMMIT.
 #[derive(Default)]
 pub(super) struct Transaction {
-    rows: Vec<(Arc<Stream>, Vec<RecordBatch>)>,
+    rows: StreamRows,
+}
+
+/// How rows that statements hand to streams become micro-batches. A result must not depend on it, which is what the
+/// test harness checks.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum StepSplit {
+    /// What a statement or transaction hands over is one micro-batch.
+    #[default]
+    AsGiven,
+    /// Every row is a micro-batch of its own.
+    RowByRow,
+    /// Rows are held back until [`Session::release_steps`] hands them over as one micro-batch.
+    Held,
 }
 
 impl Session {
@@ -95,7 +112,7 @@ impl Session {
             transaction.rows.push((stream, rows));
             return Ok(StatementOutput::Done(format!("{count} rows wait for COMMIT")));
         }
-        self.hand_over(vec![(stream, rows)])?;
+        self.take_rows(vec![(stream, rows)])?;
         Ok(StatementOutput::Step(format!("{count} rows inserted")))
     }
 
@@ -114,7 +131,7 @@ impl Session {
         };
         let count: usize =
             transaction.rows.iter().flat_map(|(_, rows)| rows).map(RecordBatch::num_rows).sum();
-        self.hand_over(transaction.rows)?;
+        self.take_rows(transaction.rows)?;
         Ok(StatementOutput::Step(format!("{count} rows inserted")))
     }
 
@@ -125,21 +142,58 @@ impl Session {
         }
     }
 
+    /// Whether a statement hands rows to streams, or begins or ends what does.
+    pub fn hands_over(&self, statement: &Statement) -> bool {
+        match statement {
+            Statement::Begin | Statement::Commit | Statement::Rollback => true,
+            Statement::Insert(insert) => {
+                single_name(&insert.target).is_ok_and(|name| self.inner.catalog.find_stream(&name).is_some())
+            }
+            _ => false,
+        }
+    }
+
+    /// Hands over what [`StepSplit::Held`] has held back, as one micro-batch over all its streams.
+    ///
+    /// # Errors
+    /// `Invalid` for rows that do not fit their stream.
+    pub fn release_steps(&self) -> Result<()> {
+        let held = std::mem::take(&mut *self.inner.held.lock());
+        if held.is_empty() { Ok(()) } else { self.hand_over(held) }
+    }
+
+    /// Takes the rows of a statement or transaction, as the session splits them.
+    fn take_rows(&self, rows: StreamRows) -> Result<()> {
+        match self.inner.split {
+            StepSplit::AsGiven => self.hand_over(rows),
+            StepSplit::Held => {
+                self.inner.held.lock().extend(rows);
+                Ok(())
+            }
+            StepSplit::RowByRow => {
+                for (stream, batch) in
+                    rows.iter().flat_map(|(stream, batches)| batches.iter().map(move |b| (stream, b)))
+                {
+                    for row in 0..batch.num_rows() {
+                        self.hand_over(vec![(Arc::clone(stream), vec![batch.slice(row, 1)])])?;
+                    }
+                }
+                Ok(())
+            }
+        }
+    }
+
     /// Gives rows to their streams as one step.
-    fn hand_over(&self, rows: Vec<(Arc<Stream>, Vec<RecordBatch>)>) -> Result<()> {
+    fn hand_over(&self, rows: StreamRows) -> Result<()> {
         let mut by_stream: indexmap::IndexMap<String, (Arc<Stream>, Vec<RecordBatch>)> =
             indexmap::IndexMap::new();
         for (stream, batches) in rows {
             let entry = by_stream.entry(stream.name().to_string()).or_insert_with(|| (stream, vec![]));
             entry.1.extend(batches);
         }
-        let step = self.inner.steps.advance();
-        for (stream, batches) in by_stream.into_values() {
-            if let Some(memory) = stream.memory() {
-                memory.append(step, batches)?;
-            }
-        }
-        Ok(())
+        let rows = by_stream.into_values();
+        let rows = rows.filter_map(|(stream, batches)| Some((stream.memory()?.clone(), batches)));
+        MemoryStream::append_all(self.inner.steps.advance(), rows.collect())
     }
 }
 

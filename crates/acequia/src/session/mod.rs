@@ -25,6 +25,7 @@ mod show;
 mod writer;
 
 pub use frame::DataFrame;
+pub use insert::StepSplit;
 pub use queries::RunningQuery;
 pub use reader::DataStreamReader;
 pub use writer::DataStreamWriter;
@@ -97,6 +98,8 @@ pub(crate) struct Inner {
     queries: Arc<RwLock<IndexMap<String, Arc<RunningQuery>>>>,
     steps: StepCounter,
     transaction: Mutex<Option<insert::Transaction>>,
+    split: StepSplit,
+    held: Mutex<insert::StreamRows>,
     policy: Mutex<WatermarkPolicy>,
     clock: Arc<dyn Clock>,
     console: Arc<dyn ConsoleOut>,
@@ -111,6 +114,7 @@ pub struct SessionBuilder {
     console: Option<Arc<dyn ConsoleOut>>,
     on_output: Option<OutputListener>,
     listener: Option<Arc<dyn QueryListener>>,
+    split: StepSplit,
 }
 
 impl SessionBuilder {
@@ -142,6 +146,13 @@ impl SessionBuilder {
         self
     }
 
+    /// How rows that statements hand to streams become micro-batches; as given by default.
+    #[must_use]
+    pub fn step_split(mut self, split: StepSplit) -> Self {
+        self.split = split;
+        self
+    }
+
     /// The session.
     ///
     /// # Errors
@@ -161,6 +172,8 @@ impl SessionBuilder {
             queries,
             steps: StepCounter::default(),
             transaction: Mutex::default(),
+            split: self.split,
+            held: Mutex::default(),
             policy: Mutex::default(),
             clock: self.clock.unwrap_or_else(|| Arc::new(SystemClock::default())),
             console: self.console.unwrap_or_else(|| Arc::new(console::Stdout)),
@@ -188,6 +201,11 @@ impl Session {
     /// DataFusion's context: its tables, functions and settings are this session's.
     pub fn context(&self) -> &SessionContext {
         &self.inner.context
+    }
+
+    /// The named streams, sinks and materialized views.
+    pub fn catalog(&self) -> &Catalog {
+        &self.inner.catalog
     }
 
     /// Executes every statement of a text, in order; stops at the first that fails.

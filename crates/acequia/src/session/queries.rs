@@ -2,9 +2,9 @@
 
 use super::{BatchOutput, Session, StatementOutput};
 use crate::catalog::{MaterializedTable, SinkDefinition};
-use crate::plan::{StreamingPlan, plan_streaming};
+use crate::plan::{StreamingPlan, is_streaming, plan_streaming};
 use crate::runtime::{CheckpointPlace, PlanFactory, QueryDefinition, StreamingQuery, start};
-use crate::sql::{ContinuousQuery, ExplainStreaming, Trigger};
+use crate::sql::{ContinuousQuery, ExplainStreaming, Statement, Trigger};
 use acequia_connectors::sinks::{BatchListener, MemoryTable, SinkEnvironment, SinkSpec, create_sink};
 use acequia_core::{Error, Location, Options, OutputMode, Result, Sink, options::unknown};
 use arrow::array::StringArray;
@@ -25,6 +25,10 @@ pub struct RunningQuery {
     pub target: String,
     /// What a batch gives.
     pub mode: OutputMode,
+    /// The columns that identify a row of the result; `None` when every row is new or nothing does.
+    pub key: Option<Vec<usize>>,
+    /// The query as it was planned, before any rewriting: over tables it is what the folded output has to equal.
+    pub logical: LogicalPlan,
 }
 
 /// A query's plan, and how to make it again.
@@ -81,6 +85,17 @@ impl Session {
         self.queries().into_iter().filter(|query| query.handle.is_active()).collect()
     }
 
+    /// Whether a statement starts a continuous query that can go on from a checkpoint: a SELECT over a stream, or an
+    /// INSERT of one. Nothing is started, and a statement that fails starts none.
+    pub async fn starts_query(&self, statement: &Statement) -> bool {
+        let query = match statement {
+            Statement::Query(query) => query,
+            Statement::Insert(insert) => &insert.query,
+            _ => return false,
+        };
+        self.plan_query(query).await.is_ok_and(|plan| is_streaming(&plan))
+    }
+
     /// Waits until every running query has processed what was there at this call.
     ///
     /// # Errors
@@ -113,8 +128,10 @@ impl Session {
             let queries = self.inner.queries.read();
             return Err(unknown("query", name, queries.keys().map(String::as_str)));
         };
-        query.handle.stop().await?;
+        let stopped = query.handle.stop().await;
+        // One that has failed is gone too; its error is told this last time.
         self.inner.queries.write().shift_remove(name);
+        stopped?;
         Ok(StatementOutput::Done(format!("query `{name}` stopped")))
     }
 
@@ -210,7 +227,7 @@ impl Session {
     ) -> Result<Arc<StreamingQuery>> {
         let name = self.free_query_name(settings.name)?;
         let streams: Vec<String> = plan.sources.iter().map(|leaf| leaf.stream.name().to_string()).collect();
-        let mode = plan.mode;
+        let (mode, key, logical) = (plan.mode, plan.key.clone(), plan.logical.clone());
         let schema = plan.sink_schema();
         let listener = self.output_listener(name.clone(), schema);
         let sink: Box<dyn Sink> = create_sink(spec, &self.sink_environment(memory, listener))?;
@@ -229,7 +246,8 @@ impl Session {
             Some(location) => e.at(location),
             None => e,
         })?;
-        let running = RunningQuery { handle: Arc::clone(&handle), streams, target: target.to_string(), mode };
+        let target = target.to_string();
+        let running = RunningQuery { handle: Arc::clone(&handle), streams, target, mode, key, logical };
         self.inner.queries.write().insert(name, Arc::new(running));
         Ok(handle)
     }

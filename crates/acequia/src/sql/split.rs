@@ -77,7 +77,8 @@ impl SourceStatement {
         stacker::maybe_grow(STACK, 2 * STACK, parse).map_err(|e| e.at(self.location))
     }
 
-    fn with(self, statement: Statement) -> ParsedStatement {
+    /// The statement with its place in the text.
+    pub fn with(self, statement: Statement) -> ParsedStatement {
         let Self { text, location, leading_comments, number, .. } = self;
         ParsedStatement { statement, text, location, leading_comments, number }
     }

@@ -1,0 +1,247 @@
+//! What a continuous query has to have given so far, computed as a batch.
+//!
+//! The plan is walked from the leaves up. Below the lowest stateful nodes everything is linear, so their input is
+//! computed batch by batch, each over the rows of that batch alone, and the rows that the batch's watermark makes late
+//! are left out. What is kept becomes a table, over which the rest of the plan is an ordinary query. In APPEND mode
+//! the groups that the last watermark has not passed are left out too.
+//!
+//! Rows that one stateful node hands to another are never late: the lower one gives them when it knows that they are
+//! final, and the upper one goes by the watermark before.
+
+use super::late::{deciding, passed};
+use acequia::catalog::StreamScan;
+use acequia::functions::{DropDuplicates, TimeColumn, TimeColumns, event_time_columns, resolve_windows};
+use acequia::plan::is_streaming;
+use acequia::{OutputMode, Result, from_datafusion};
+use acequia_core::Watermark;
+use arrow::array::{RecordBatch, RecordBatchOptions};
+use arrow::compute::{cast, filter_record_batch, not};
+use arrow::datatypes::{Field, Schema, SchemaRef};
+use datafusion::catalog::MemTable;
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::{Column, DFSchema, TableReference};
+use datafusion::datasource::{provider_as_source, source_as_provider};
+use datafusion::logical_expr::{Distinct, Expr, LogicalPlan, LogicalPlanBuilder, Projection, TableScan};
+use datafusion::prelude::SessionContext;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// What a batch read.
+#[derive(Debug, Clone)]
+pub struct BatchRows {
+    /// The watermark that was in force.
+    pub watermark: Watermark,
+    /// The rows, by stream.
+    pub rows: HashMap<String, Vec<RecordBatch>>,
+}
+
+/// The answer of a query, as SQL says it, over these batches.
+///
+/// # Errors
+/// Those of planning and running it.
+pub async fn answer(
+    context: &SessionContext,
+    query: &LogicalPlan,
+    mode: OutputMode,
+    batches: &[BatchRows],
+) -> Result<Vec<RecordBatch>> {
+    let plan = resolve_windows(query.clone()).map_err(from_datafusion)?;
+    let answer = Answer { context, mode, batches };
+    let plan = answer.node(&plan).await?;
+    answer.run(plan).await
+}
+
+struct Answer<'a> {
+    context: &'a SessionContext,
+    mode: OutputMode,
+    batches: &'a [BatchRows],
+}
+
+/// A node that keeps something from batch to batch.
+struct Stateful {
+    /// Its rows' time keys: the expression over the input, and what it means.
+    time: Option<(Expr, TimeColumn)>,
+    /// The same column in the output, of a node whose rows are final only once it has been passed.
+    finality: Option<(usize, TimeColumn)>,
+}
+
+impl Answer<'_> {
+    fn node<'b>(&'b self, plan: &'b LogicalPlan) -> BoxFuture<'b, Result<LogicalPlan>> {
+        async move {
+            if !is_streaming(plan) {
+                return Ok(plan.clone());
+            }
+            let Some(stateful) = self.stateful(plan)? else {
+                return self.over_answers(plan).await;
+            };
+            let input = plan.inputs()[0];
+            let kept = match &stateful.time {
+                Some((key, column)) if !self.keeps(input)? => self.usable(input, key, column).await?,
+                _ => self.node(input).await?,
+            };
+            let node = plan.with_new_exprs(plan.expressions(), vec![kept]).map_err(from_datafusion)?;
+            match &stateful.finality {
+                Some((index, column)) => self.final_rows(plan.schema(), node, *index, column).await,
+                None => Ok(node),
+            }
+        }
+        .boxed()
+    }
+
+    /// The node over the answers of its inputs; a stream's scan over all of its rows.
+    async fn over_answers(&self, plan: &LogicalPlan) -> Result<LogicalPlan> {
+        if let LogicalPlan::TableScan(_) = plan {
+            return with_rows(plan.clone(), self.batches);
+        }
+        let mut inputs = vec![];
+        for input in plan.inputs() {
+            inputs.push(self.node(input).await?);
+        }
+        plan.with_new_exprs(plan.expressions(), inputs).map_err(from_datafusion)
+    }
+
+    fn keeps(&self, plan: &LogicalPlan) -> Result<bool> {
+        if is_streaming(plan) && self.stateful(plan)?.is_some() {
+            return Ok(true);
+        }
+        plan.inputs().into_iter().try_fold(false, |found, input| Ok(found || self.keeps(input)?))
+    }
+
+    fn stateful(&self, plan: &LogicalPlan) -> Result<Option<Stateful>> {
+        let exprs: Vec<Expr> = match plan {
+            LogicalPlan::Aggregate(aggregate) => aggregate.group_expr.clone(),
+            LogicalPlan::Distinct(Distinct::All(_)) => columns(plan.inputs()[0]),
+            LogicalPlan::Distinct(Distinct::On(on)) => on.on_expr.clone(),
+            _ => match DropDuplicates::of(plan) {
+                Some(node) => node.columns().iter().cloned().map(Expr::Column).collect(),
+                None => return Ok(None),
+            },
+        };
+        let forgets_nothing = self.mode == OutputMode::Complete && !matches!(plan, LogicalPlan::Extension(_));
+        if forgets_nothing {
+            return Ok(Some(Stateful { time: None, finality: None }));
+        }
+        let times = key_times(plan, &exprs)?;
+        let Some((index, column)) = deciding(&times) else {
+            return Ok(Some(Stateful { time: None, finality: None }));
+        };
+        let waits = matches!(plan, LogicalPlan::Aggregate(a) if !a.aggr_expr.is_empty());
+        let finality = (waits && self.mode == OutputMode::Append).then(|| (index, column.clone()));
+        Ok(Some(Stateful { time: Some((exprs[index].clone(), column.clone())), finality }))
+    }
+
+    /// The rows of a linear plan that are not late, batch by batch.
+    async fn usable(&self, input: &LogicalPlan, key: &Expr, column: &TimeColumn) -> Result<LogicalPlan> {
+        let mut kept = vec![];
+        for batches in self.batches.chunk_by(|a, b| a.watermark == b.watermark) {
+            let mut exprs = columns(input);
+            exprs.push(key.clone().unalias().alias("__time"));
+            let plan = with_rows(input.clone(), batches)?;
+            let plan = Projection::try_new(exprs, Arc::new(plan)).map_err(from_datafusion)?;
+            for rows in self.run(LogicalPlan::Projection(plan)).await? {
+                let width = rows.num_columns() - 1;
+                let rows = match batches[0].watermark.0 {
+                    Some(watermark) => {
+                        let late = passed(rows.column(width), column, watermark)?;
+                        filter_record_batch(&rows, &not(&late)?)?
+                    }
+                    None => rows,
+                };
+                kept.push(rows.project(&(0..width).collect::<Vec<_>>())?);
+            }
+        }
+        table(input.schema(), kept)
+    }
+
+    /// The rows of a node that the last watermark has passed.
+    async fn final_rows(
+        &self,
+        schema: &DFSchema,
+        node: LogicalPlan,
+        index: usize,
+        column: &TimeColumn,
+    ) -> Result<LogicalPlan> {
+        let last = self.batches.last().and_then(|batch| batch.watermark.0);
+        let mut rows = vec![];
+        if let Some(watermark) = last {
+            for batch in self.run(node).await? {
+                let passed = passed(batch.column(index), column, watermark)?;
+                rows.push(filter_record_batch(&batch, &passed)?);
+            }
+        }
+        table(schema, rows)
+    }
+
+    async fn run(&self, plan: LogicalPlan) -> Result<Vec<RecordBatch>> {
+        let frame = self.context.execute_logical_plan(plan).await.map_err(from_datafusion)?;
+        frame.collect().await.map_err(from_datafusion)
+    }
+}
+
+/// What the keys of a stateful node mean.
+fn key_times(plan: &LogicalPlan, exprs: &[Expr]) -> Result<TimeColumns> {
+    let input = plan.inputs()[0];
+    let below = event_time_columns(input, &is_streaming).map_err(from_datafusion)?;
+    match plan {
+        LogicalPlan::Aggregate(_) => {
+            let mut columns = event_time_columns(plan, &is_streaming).map_err(from_datafusion)?;
+            columns.truncate(exprs.len());
+            Ok(columns)
+        }
+        LogicalPlan::Distinct(Distinct::All(_)) => Ok(below),
+        _ => {
+            let time = |expr: &Expr| acequia::functions::lineage::time_of(expr, input.schema(), &below);
+            exprs.iter().map(|expr| time(expr).map_err(from_datafusion)).collect()
+        }
+    }
+}
+
+fn columns(plan: &LogicalPlan) -> Vec<Expr> {
+    plan.schema().columns().into_iter().map(Expr::Column).collect()
+}
+
+/// The plan with its streams being tables of the rows of these batches.
+fn with_rows(plan: LogicalPlan, batches: &[BatchRows]) -> Result<LogicalPlan> {
+    let filled = plan.transform_up(|node| {
+        let LogicalPlan::TableScan(scan) = &node else { return Ok(Transformed::no(node)) };
+        let provider = source_as_provider(&scan.source)?;
+        let Some(stream) = provider.downcast_ref::<StreamScan>() else { return Ok(Transformed::no(node)) };
+        let name = stream.stream().name();
+        let rows = batches.iter().filter_map(|batch| batch.rows.get(name)).flatten().cloned().collect();
+        let table = MemTable::try_new(Arc::clone(stream.stream().source_schema()), vec![rows])?;
+        let source = provider_as_source(Arc::new(table));
+        Ok(Transformed::yes(LogicalPlan::TableScan(TableScan { source, ..scan.clone() })))
+    });
+    filled.map(|filled| filled.data).map_err(from_datafusion)
+}
+
+/// Rows as a plan with the column names of another.
+fn table(names: &DFSchema, rows: Vec<RecordBatch>) -> Result<LogicalPlan> {
+    const NAME: &str = "__rows";
+    let numbered = names
+        .fields()
+        .iter()
+        .enumerate()
+        .map(|(i, f)| Field::new(format!("c{i}"), f.data_type().clone(), true));
+    let schema: SchemaRef = Arc::new(Schema::new(numbered.collect::<Vec<_>>()));
+    let rows = rows.iter().map(|batch| renamed(batch, &schema)).collect::<Result<Vec<_>>>()?;
+    let table = MemTable::try_new(schema, vec![rows]).map_err(from_datafusion)?;
+    let exprs = names.iter().enumerate().map(|(i, (qualifier, field))| {
+        let column = Column::new(Some(TableReference::bare(NAME)), format!("c{i}"));
+        Expr::Column(column).alias_qualified(qualifier.cloned(), field.name())
+    });
+    LogicalPlanBuilder::scan(NAME, provider_as_source(Arc::new(table)), None)
+        .and_then(|scan| scan.project(exprs.collect::<Vec<_>>()))
+        .and_then(LogicalPlanBuilder::build)
+        .map_err(from_datafusion)
+}
+
+fn renamed(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
+    let columns = batch.columns().iter().zip(schema.fields());
+    let columns =
+        columns.map(|(column, field)| cast(column, field.data_type())).collect::<Result<Vec<_>, _>>()?;
+    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    Ok(RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)?)
+}

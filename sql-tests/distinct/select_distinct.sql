@@ -1,0 +1,7 @@
+-- DISTINCT gives each row once, for ever; NULL equals NULL.
+CREATE STREAM s (a VARCHAR, b BIGINT);
+SELECT DISTINCT a, b FROM s;
+SELECT DISTINCT a FROM s EMIT CHANGES;
+SELECT DISTINCT b FROM s EMIT COMPLETE;
+INSERT INTO s VALUES ('x', 1), ('x', 1), (NULL, NULL), ('y', 1);
+INSERT INTO s VALUES ('x', 1), (NULL, NULL), ('x', 2);

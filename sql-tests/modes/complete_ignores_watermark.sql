@@ -1,0 +1,5 @@
+-- In COMPLETE nothing is late and nothing leaves.
+CREATE STREAM s (k VARCHAR, ts TIMESTAMP(3), WATERMARK FOR ts);
+SELECT ts, count(*) AS n FROM s GROUP BY ts EMIT COMPLETE;
+INSERT INTO s VALUES ('a', '2026-01-01 00:00:10');
+INSERT INTO s VALUES ('a', '2026-01-01 00:00:01'), ('b', '2026-01-01 00:00:10');

@@ -1,0 +1,15 @@
+-- What is inserted between BEGIN and COMMIT is one micro-batch over all its streams.
+CREATE STREAM a (x BIGINT);
+CREATE STREAM b (x BIGINT);
+SELECT 'a' AS stream, x FROM a UNION ALL SELECT 'b' AS stream, x FROM b;
+BEGIN;
+INSERT INTO a VALUES (1);
+INSERT INTO b VALUES (10);
+INSERT INTO a VALUES (2), (3);
+COMMIT;
+INSERT INTO a VALUES (4);
+INSERT INTO b VALUES (40);
+BEGIN;
+INSERT INTO a VALUES (5);
+ROLLBACK;
+INSERT INTO b VALUES (50);

@@ -1,0 +1,9 @@
+-- tumble(), hop() with and without the column: without it they go by the stream's event time.
+CREATE STREAM s (v BIGINT, ts TIMESTAMP(3), WATERMARK FOR ts);
+SELECT tumble(ts, INTERVAL '10' SECOND) AS w, sum(v) AS total FROM s GROUP BY tumble(ts, INTERVAL '10' SECOND) EMIT APPEND;
+SELECT sum(v) AS total FROM s GROUP BY tumble(INTERVAL '10' SECOND) EMIT APPEND;
+SELECT hop(ts, INTERVAL '5' SECOND, INTERVAL '10' SECOND) AS w, sum(v) AS total FROM s
+GROUP BY hop(ts, INTERVAL '5' SECOND, INTERVAL '10' SECOND) EMIT APPEND;
+SELECT count(*) AS n FROM s GROUP BY hop(INTERVAL '5' SECOND, INTERVAL '10' SECOND) EMIT APPEND;
+INSERT INTO s VALUES (1, '1970-01-01 00:00:03'), (2, '1970-01-01 00:00:07');
+INSERT INTO s VALUES (4, '1970-01-01 00:00:20');
