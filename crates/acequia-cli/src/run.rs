@@ -39,10 +39,12 @@ pub(crate) struct Run {
 impl Run {
     /// Runs the file.
     pub(crate) fn main(self) -> ExitCode {
-        match self.run() {
+        let mut reported = false;
+        match self.run(&mut reported) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
-                if matches!(self.format, Format::Text) {
+                // An error event has told it already, unless it is none of a statement: a file that cannot be read.
+                if matches!(self.format, Format::Text) || !reported {
                     // Nothing is left to do when even standard error is closed.
                     let _ = writeln!(std::io::stderr(), "error: {error}");
                 }
@@ -51,14 +53,17 @@ impl Run {
         }
     }
 
-    fn run(&self) -> Result<()> {
+    fn run(&self, reported: &mut bool) -> Result<()> {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
         let runtime = runtime.map_err(|e| Error::from(e).context("start"))?;
         runtime.block_on(async {
             let text = self.text()?;
             let script = Script::new(self.session(), ScriptOptions { step: self.step })?;
             let format = self.format;
-            let mut emit = |event: Event| print_event(format, &event);
+            let mut emit = |event: Event| {
+                *reported |= matches!(event, Event::Error { expected: false, .. });
+                print_event(format, &event)
+            };
             let ran = tokio::select! {
                 ran = async {
                     script.run(&text, &mut emit).await?;

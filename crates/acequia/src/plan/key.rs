@@ -3,12 +3,15 @@
 //! It is the GROUP BY columns of the aggregate, followed through the projections above it. A part of the key may have
 //! several spellings of which one is enough: the end of a tumbling window implies its start.
 
-use super::build::times_of;
+use super::build::{is_streaming, times_of};
 use super::refuse;
 use crate::functions::{Shape, TimeRole};
 use acequia_core::{OutputMode, Result};
 use datafusion::logical_expr::{Aggregate, Expr, LogicalPlan};
 use std::collections::BTreeSet;
+
+/// The column by which DataFusion tells a NULL of the data from one of ROLLUP, CUBE or GROUPING SETS.
+const GROUPING_ID: &str = Aggregate::INTERNAL_GROUPING_ID;
 
 /// The key of a result.
 #[derive(Debug, PartialEq, Eq)]
@@ -29,6 +32,9 @@ impl Key {
     pub(super) fn require_for(self, mode: OutputMode, plan: &LogicalPlan) -> Result<Option<Vec<usize>>> {
         match self {
             Self::Columns(columns) => Ok(Some(columns)),
+            Self::Missing(names) if mode == OutputMode::Update && names.iter().any(|n| n == GROUPING_ID) => {
+                Err(refuse::grouping_sets_without_key())
+            }
             Self::Missing(names) if mode == OutputMode::Update => Err(refuse::no_key(&names)),
             Self::None if mode == OutputMode::Update && changes(plan) => Err(refuse::no_key(&[])),
             _ => Ok(None),
@@ -36,9 +42,10 @@ impl Key {
     }
 }
 
-/// Whether rows of the result change: an aggregate with functions is in it.
+/// Whether rows of the result change: an aggregate with functions over a stream is in it.
 fn changes(plan: &LogicalPlan) -> bool {
     match plan {
+        _ if !is_streaming(plan) => false,
         LogicalPlan::Aggregate(aggregate) => !aggregate.aggr_expr.is_empty(),
         _ => plan.inputs().into_iter().any(changes),
     }

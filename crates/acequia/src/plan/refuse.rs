@@ -66,6 +66,13 @@ pub(super) fn no_key(missing: &[String]) -> Error {
     ))
 }
 
+/// `UPDATE` of grouping sets, whose group columns alone do not tell a NULL of the data from that of a subtotal.
+pub(super) fn grouping_sets_without_key() -> Error {
+    Error::unsupported(
+        "UPDATE mode needs a key of the result, and the columns of ROLLUP, CUBE and GROUPING SETS are none, as a NULL may be a value or a subtotal; use EMIT COMPLETE or EMIT CHANGES",
+    )
+}
+
 /// A session window that is used for anything but grouping.
 pub(super) fn ungrouped_session() -> Error {
     Error::unsupported(

@@ -7,8 +7,9 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
-use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::aggregates::{AggregateExec, AggregateMode, PhysicalGroupBy};
+use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMergeExec;
+use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
 use std::sync::Arc;
 
 /// What an operator emits at the end of a batch.
@@ -125,7 +126,14 @@ impl AggregateSpec {
 /// # Errors
 /// As [`AggregateSpec::from_exec`].
 pub fn raw_input(exec: &AggregateExec) -> Result<Arc<dyn ExecutionPlan>> {
-    Ok(Arc::clone(first_stage(exec)?.input()))
+    let input = Arc::clone(first_stage(exec)?.input());
+    // A sort over UNION ALL orders each branch by itself; the operator needs one order.
+    Ok(match input.output_ordering().cloned() {
+        Some(order) if input.output_partitioning().partition_count() > 1 => {
+            Arc::new(SortPreservingMergeExec::new(order, input))
+        }
+        _ => input,
+    })
 }
 
 fn first_stage(exec: &AggregateExec) -> Result<&AggregateExec> {
@@ -143,6 +151,6 @@ fn first_stage(exec: &AggregateExec) -> Result<&AggregateExec> {
     };
     first.ok_or_else(|| {
         let mode = exec.mode();
-        Error::internal(format!("an aggregate was planned for several partitions: mode={mode:?}"))
+        Error::internal(format!("an aggregate was planned in stages that are not known: mode={mode:?}"))
     })
 }
