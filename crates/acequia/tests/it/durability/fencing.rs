@@ -62,3 +62,35 @@ async fn newer_run_goes_on_from_a_commit_that_the_older_one_won() {
 async fn newer_run_goes_on_with_offsets_that_the_older_one_won() {
     older_wins("offsets/2").await;
 }
+
+#[tokio::test]
+async fn newer_run_over_what_is_available_ends_although_the_older_one_won() {
+    for trigger in ["TRIGGER AVAILABLE NOW", "TRIGGER ONCE"] {
+        for decision in ["commits/1", "offsets/1"] {
+            let case = format!("{trigger} {decision}");
+            let world = World::with("CREATE STREAM s (k BIGINT)").await;
+            let sql = "SELECT k, count(*) AS n FROM s GROUP BY k EMIT UPDATE";
+            let trial = Trial::default();
+            let (of_older, of_newer) = (Operations::default(), Operations::default());
+            world.session.sql("INSERT INTO s VALUES (1)").await.unwrap();
+            let Pause { reached, go } = of_older.pause(decision);
+            let older = world.start_as("older", sql, &trial, &of_older).await.unwrap();
+            older.process_all_available().await.unwrap();
+            world.session.sql("INSERT INTO s VALUES (2)").await.unwrap();
+            reached.await.unwrap();
+            let Pause { reached, go: newer_goes } = of_newer.pause(decision);
+            let bounded = format!("{sql} {trigger}");
+            let newer = world.start_as("newer", &bounded, &trial, &of_newer).await.unwrap();
+            reached.await.unwrap();
+            go.send(()).unwrap();
+            older.await_termination().await.unwrap_err();
+            newer_goes.send(()).unwrap();
+            let ended = tokio::time::timeout(DEADLINE, newer.await_termination()).await;
+            ended
+                .unwrap_or_else(|_| panic!("{case}: does not end"))
+                .unwrap_or_else(|e| panic!("{case}: {e}"));
+            let published: Vec<Rows> = trial.output.published().into_values().collect();
+            assert_eq!(published, [vec!["1|1"], vec!["2|1"]], "{case}");
+        }
+    }
+}

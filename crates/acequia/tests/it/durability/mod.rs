@@ -38,6 +38,8 @@ CREATE STREAM b (auction BIGINT, bidder BIGINT, price BIGINT, date_time TIMESTAM
 WITH (connector = 'nexmark', table = 'bid', events = '2900', events_per_second = '10', out_of_order_group_size = '40', max_rows_per_batch = '500', seed = '1');
 CREATE STREAM other (auction BIGINT, bidder BIGINT, price BIGINT, date_time TIMESTAMP(3), WATERMARK FOR date_time AS date_time - INTERVAL '5' SECOND)
 WITH (connector = 'nexmark', table = 'bid', events = '1900', events_per_second = '10', max_rows_per_batch = '700', seed = '2');
+CREATE STREAM closing (auction BIGINT, price BIGINT, date_time TIMESTAMP(3), WATERMARK FOR date_time)
+WITH (connector = 'nexmark', table = 'bid', events = '2000', events_per_second = '10', max_rows_per_batch = '500', seed = '3', final_watermark = 'true');
 CREATE TABLE names AS VALUES (0, 'zero'), (1, 'one'), (2, 'two');
 CREATE VIEW both_streams AS SELECT auction, price, date_time FROM b UNION ALL SELECT auction, price, date_time FROM other;
 ";
@@ -74,6 +76,10 @@ const QUERIES: &[(&str, &str)] = &[
     (
         "static_join",
         "SELECT b.auction, names.column2 AS name FROM b JOIN names ON b.auction % 5 = names.column1 EMIT APPEND",
+    ),
+    (
+        "final_watermark",
+        "SELECT window(date_time, '20 seconds') AS w, count(*) AS n FROM closing GROUP BY window(date_time, '20 seconds') EMIT APPEND",
     ),
     (
         "union_all",
