@@ -117,3 +117,34 @@ async fn windows_that_a_moved_watermark_closes_come_after_a_restart_without_new_
         assert_eq!(published[&1], ["1|1"], "{died_at}");
     }
 }
+
+#[tokio::test]
+async fn watermark_of_a_batch_that_was_begun_outlives_the_silence_that_moved_it() {
+    let columns = "(k BIGINT, ts TIMESTAMP(3), WATERMARK FOR ts)";
+    let world = World::with(&format!(
+        "CREATE STREAM x {columns}; CREATE STREAM y {columns} WITH (idle_timeout = '1 minute');
+         CREATE VIEW z AS SELECT ts FROM x UNION ALL SELECT ts FROM y;
+         BEGIN; INSERT INTO x VALUES (1, '2024-01-01T00:00:01'), (1, '2024-01-01T00:00:31');
+         INSERT INTO y VALUES (1, '2024-01-01T00:00:01'); COMMIT;"
+    ))
+    .await;
+    let sql = "SELECT count(*) AS n FROM z GROUP BY window(ts, '10 seconds') EMIT APPEND";
+    let trial = Trial::default();
+    let dies = Operations::failing(At::Name("commits/1".into()), Fault::Before);
+    let first = world.start(sql, &trial, &dies).await.unwrap();
+    until("the first batch is published", || trial.output.published().len() == 1).await;
+    world.clock.advance(Duration::from_secs(120));
+    first.await_termination().await.unwrap_err();
+    let second = world.start(sql, &trial, &Operations::default()).await.unwrap();
+    second.process_all_available().await.unwrap();
+    assert_eq!(trial.output.published()[&1], ["2"], "y is silent, so x alone closes the window");
+    second.stop().await.unwrap();
+    let third = world.start(sql, &trial, &Operations::default()).await.unwrap();
+    world.session.sql("INSERT INTO y VALUES (1, '2024-01-01T00:00:05')").await.unwrap();
+    third.process_all_available().await.unwrap();
+    world.clock.advance(Duration::from_secs(120));
+    third.process_all_available().await.unwrap();
+    third.stop().await.unwrap();
+    let rows: Vec<String> = trial.output.published().into_values().flatten().collect();
+    assert_eq!(rows, ["2"], "a window that was emitted stays closed");
+}
