@@ -52,10 +52,9 @@ impl Dialect for AcequiaDialect {
         supports_dictionary_syntax, support_map_literal_syntax, supports_lambda_functions,
         supports_parenthesized_set_variables, supports_comma_separated_set_assignments,
         supports_update_order_by, supports_select_wildcard_except, convert_type_before_value,
-        supports_triple_quoted_string, supports_trailing_commas, supports_limit_comma,
+        supports_triple_quoted_string, supports_limit_comma,
         supports_string_literal_concatenation, supports_string_literal_concatenation_with_newline,
-        supports_projection_trailing_commas, supports_from_trailing_commas,
-        supports_column_definition_trailing_commas, supports_object_name_double_dot_notation,
+        supports_object_name_double_dot_notation,
         supports_struct_literal, supports_empty_projections, supports_select_expr_star,
         supports_from_first_select, supports_from_first_insert, supports_pipe_operator,
         supports_user_host_grantee, supports_match_against, supports_select_wildcard_exclude,
@@ -89,6 +88,11 @@ impl Dialect for AcequiaDialect {
         supports_interpolate, supports_settings, supports_select_format, supports_comma_separated_trim,
         supports_cte_without_as, supports_select_item_multi_column_alias, supports_xml_expressions,
         supports_create_table_using, supports_long_type_as_bigint,
+    }
+
+    /// With it, a column named like a keyword of any dialect (`SELECT n, top`) would end the list.
+    fn supports_projection_trailing_commas(&self) -> bool {
+        false
     }
 
     fn dialect(&self) -> TypeId {
