@@ -2,11 +2,11 @@
 //!
 //! Timestamps, dates and times are ISO 8601 with as many fraction digits as needed (a zone, where the type has one, as
 //! an offset or `Z`); structs and maps with text keys are objects; decimals are strings; NaN and the infinities are the
-//! strings `"NaN"`, `"Infinity"`, `"-Infinity"`; binary values are hexadecimal strings.
+//! strings `"NaN"`, `"Infinity"`, `"-Infinity"`; a time outside the calendar is its number; binary values are hexadecimal strings.
 
 use acequia::{Error, Result};
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, UInt32Array};
-use arrow::compute::{concat_batches, take_record_batch};
+use arrow::compute::{cast, concat_batches, take_record_batch};
 use arrow::datatypes::{
     DataType, Float16Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, SchemaRef,
     UInt8Type, UInt16Type, UInt32Type, UInt64Type,
@@ -86,7 +86,11 @@ pub fn value(array: &ArrayRef, row: usize) -> Result<Value> {
             value(dictionary.values(), key)?
         }
         DataType::Timestamp(_, _) | DataType::Time32(_) | DataType::Time64(_) => {
-            Value::String(trim_fraction(&text(array, row)?))
+            // A time that no calendar has, as one far beyond the year 262143, is told by its number.
+            match text(array, row) {
+                Ok(text) => Value::String(trim_fraction(&text)),
+                Err(_) => value(&unscaled(array)?, row)?,
+            }
         }
         _ => Value::String(text(array, row)?),
     })
@@ -135,6 +139,12 @@ fn trim_fraction(text: &str) -> String {
     let fraction = text[dot + 1..digits].trim_end_matches('0');
     let fraction = if fraction.is_empty() { String::new() } else { format!(".{fraction}") };
     format!("{}{fraction}{}", &text[..dot], &text[digits..])
+}
+
+/// The numbers that a time type counts.
+fn unscaled(array: &ArrayRef) -> Result<ArrayRef> {
+    let narrow = matches!(array.data_type(), DataType::Time32(_));
+    Ok(cast(array, if narrow { &DataType::Int32 } else { &DataType::Int64 })?)
 }
 
 fn text(array: &ArrayRef, row: usize) -> Result<String> {

@@ -200,6 +200,9 @@ impl Session {
         let schema = planned.plan.sink_schema();
         let in_memory = sink.spec().connector.eq_ignore_ascii_case("memory");
         let content = Arc::clone(sink.memory());
+        if in_memory {
+            self.check_shared_table(&sink, planned.plan.mode, &schema)?;
+        }
         let started =
             self.start_query(sink.name(), planned, settings, sink.spec(), Arc::clone(&content)).await?;
         if in_memory {
@@ -214,6 +217,21 @@ impl Session {
             self.register(&name, Arc::new(table))?;
         }
         Ok(StatementOutput::Query(started))
+    }
+
+    /// Two queries may add rows to one table in memory; replacing rows, one would overwrite the other's.
+    fn check_shared_table(&self, sink: &SinkDefinition, mode: OutputMode, schema: &SchemaRef) -> Result<()> {
+        let queries = self.inner.queries.read();
+        let mut writers = queries.iter().filter(|(_, q)| q.target == sink.name() && q.handle.is_active());
+        let both_add = |other: OutputMode| (mode, other) == (OutputMode::Append, OutputMode::Append);
+        let same_columns = sink.memory().schema().is_some_and(|columns| columns == *schema);
+        match writers.find(|(_, query)| !same_columns || !both_add(query.mode)) {
+            Some((other, _)) => Err(Error::invalid(format!(
+                "sink `{}` holds the result of query `{other}`, and two queries share a memory sink only in APPEND mode with the same columns; STOP QUERY {other} first, or use another sink",
+                sink.name()
+            ))),
+            None => Ok(()),
+        }
     }
 
     /// Starts a planned query that writes to this sink; `memory` is its table if it is one in memory.
