@@ -91,6 +91,11 @@ impl Script {
             let statement = source.parse().map(|statement| source.with(statement));
             self.execute(number, statement, &directives, emit).await?;
         }
+        if self.session.in_transaction() {
+            let lost =
+                Error::invalid("BEGIN without COMMIT: the rows inserted after it were handed to no stream");
+            self.report(count, Err(lost), &Directives::default(), emit)?;
+        }
         Ok(count)
     }
 

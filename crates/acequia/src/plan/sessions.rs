@@ -142,6 +142,10 @@ fn refuse_use(exprs: &[Expr], below: &BTreeSet<Column>) -> Result<()> {
     let mut used = false;
     for expr in exprs {
         let walked = expr.apply(|e| {
+            // Whether a row has a session at all is a matter of that row alone.
+            if matches!(e, Expr::IsNotNull(bound) if is_bound(bound, below)) {
+                return Ok(TreeNodeRecursion::Jump);
+            }
             used |= match e {
                 Expr::Column(column) => below.contains(column),
                 Expr::ScalarFunction(call) => is_session_call(call),

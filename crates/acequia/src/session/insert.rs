@@ -116,6 +116,11 @@ impl Session {
         Ok(StatementOutput::Step(format!("{count} rows inserted")))
     }
 
+    /// Whether rows wait for COMMIT.
+    pub fn in_transaction(&self) -> bool {
+        self.inner.transaction.lock().is_some()
+    }
+
     pub(super) fn begin(&self) -> Result<StatementOutput> {
         let mut transaction = self.inner.transaction.lock();
         if transaction.is_some() {

@@ -202,6 +202,10 @@ impl Session {
         let content = Arc::clone(sink.memory());
         if in_memory {
             self.check_shared_table(&sink, planned.plan.mode, &schema)?;
+            let written = self.active_queries().iter().any(|query| query.target == sink.name());
+            if settings.checkpoint.is_none() && !written {
+                content.reset();
+            }
         }
         let started =
             self.start_query(sink.name(), planned, settings, sink.spec(), Arc::clone(&content)).await?;

@@ -70,6 +70,11 @@ impl MemoryTable {
         self.content.lock().as_mut().map_or(Ok(vec![]), |c| c.chunks.snapshot())
     }
 
+    /// Forgets rows and columns, for a query that begins anew.
+    pub fn reset(&self) {
+        *self.content.lock() = None;
+    }
+
     /// Calls `listener` for every batch published from now on, after the table holds it. The listener may read the
     /// table, and must not wait for the query.
     pub fn subscribe(&self, listener: impl Fn(Published<'_>) + Send + Sync + 'static) {
