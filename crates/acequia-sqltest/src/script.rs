@@ -121,9 +121,12 @@ impl Script {
     /// Waits until every running query is idle and tells what they did.
     ///
     /// # Errors
-    /// The error of a query that failed; those of `emit`.
+    /// The error of a query that failed meanwhile; those of `emit`.
     pub async fn settle(&self, emit: Emit<'_>) -> Result<()> {
-        let settled = self.session.process_all_available().await;
+        let mut settled = Ok(());
+        for query in self.session.active_queries() {
+            settled = settled.and(query.handle.process_all_available().await);
+        }
         self.drain(emit)?;
         settled
     }

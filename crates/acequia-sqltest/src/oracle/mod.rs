@@ -95,7 +95,7 @@ impl Oracle {
             Event::Batch { ref query, .. } => _ = self.pending.insert(query.clone(), event),
             Event::Progress(progress) => {
                 let output = self.pending.remove(&progress.name);
-                if let Some(watched) = self.queries.get_mut(&progress.id) {
+                if let Some(watched) = self.queries.get_mut(&progress.id).filter(|watched| !watched.off) {
                     watched.told.push(*progress);
                     if let Some(Event::Batch { rows, deletes, .. }) = output {
                         watched.fold.apply(&rows, &deletes)?;
@@ -112,9 +112,12 @@ impl Oracle {
     /// # Errors
     /// `Internal` with the difference of the first query that is wrong.
     pub async fn check(&mut self) -> Result<()> {
-        for watched in self.queries.values_mut().filter(|watched| !watched.told.is_empty()) {
-            if watched.off {
-                watched.told.clear();
+        for watched in self.queries.values_mut().filter(|watched| !watched.off) {
+            // At once, not with the first batch: a source may go by the time at which it was opened.
+            for (_, replay) in &mut watched.replays {
+                replay.open(&self.clock).await?;
+            }
+            if watched.told.is_empty() {
                 continue;
             }
             let name = watched.query.handle.name().to_string();
@@ -173,5 +176,88 @@ impl Watched {
     async fn difference(&self, context: &SessionContext) -> Result<Option<String>> {
         let expected = answer(context, &self.query.logical, self.query.mode, &self.batches).await?;
         difference(&expected, &self.fold.rows()?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::script::{Script, ScriptOptions};
+    use acequia_core::{ManualClock, Watermark};
+
+    const SQL: &str = "
+        CREATE STREAM s (k VARCHAR, ts TIMESTAMP(3), WATERMARK FOR ts);
+        SELECT window.start AS start, k, count(*) AS n FROM s GROUP BY window(ts, '10 seconds'), k EMIT UPDATE;
+        INSERT INTO s VALUES ('a', '2026-01-01 00:00:01'), ('b', '2026-01-01 00:00:12');
+        INSERT INTO s VALUES ('a', '2026-01-01 00:00:02'), ('b', '2026-01-01 00:00:13');";
+
+    /// What the oracle says when it is told something else than what happened.
+    async fn checked(tamper: fn(&mut Event)) -> Result<()> {
+        let clock = ManualClock::default();
+        let builder = Session::builder().clock(Arc::new(clock.clone()));
+        let script = Script::new(builder.console(Arc::new(Silent)), ScriptOptions { step: true })?;
+        let mut events = vec![];
+        script
+            .run(SQL, &mut |event| {
+                events.push(event);
+                Ok(())
+            })
+            .await?;
+        let mut oracle = Oracle::new(script.session(), Arc::new(clock))?;
+        oracle.track(script.session(), None);
+        for mut event in events {
+            tamper(&mut event);
+            oracle.take(event)?;
+        }
+        let checked = oracle.check().await;
+        script.session().stop_all().await?;
+        assert!(checked.is_err() || oracle.checks() == 1);
+        checked
+    }
+
+    struct Silent;
+
+    impl acequia::ConsoleOut for Silent {
+        fn write(&self, _text: &str) {}
+    }
+
+    #[tokio::test]
+    async fn what_happened_is_the_batch_answer() {
+        checked(|_| {}).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn rows_that_are_late_by_another_rule_are_found() {
+        let error = checked(|event| {
+            if let Event::Progress(progress) = event {
+                progress.watermark = Watermark::UNKNOWN;
+            }
+        });
+        let error = error.await.unwrap_err().to_string();
+        assert!(error.contains(r#"missing: ["2026-01-01T00:00:00","a",2]"#), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_group_that_is_not_updated_is_found() {
+        let error = checked(|event| {
+            if let Event::Batch { batch, rows, .. } = event
+                && *batch > 0
+            {
+                rows.clear();
+            }
+        });
+        let error = error.await.unwrap_err().to_string();
+        assert!(error.contains(r#"missing: ["2026-01-01T00:00:10","b",2]"#), "{error}");
+        assert!(error.contains(r#"too much: ["2026-01-01T00:00:10","b",1]"#), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_group_that_is_not_given_is_found() {
+        let error = checked(|event| {
+            if let Event::Batch { rows, batch: 0, .. } = event {
+                *rows = rows.iter().map(|batch| batch.slice(1, 1)).collect();
+            }
+        });
+        assert!(error.await.is_err());
     }
 }

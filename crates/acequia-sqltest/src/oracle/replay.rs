@@ -20,25 +20,32 @@ impl Replay {
         Self { stream, source: None }
     }
 
+    /// Opens the source, unless it is open.
+    pub(super) async fn open(&mut self, clock: &Arc<dyn Clock>) -> Result<&mut dyn Source> {
+        if self.source.is_none() {
+            let store = Arc::new(InMemory::new());
+            let context = SourceContext { store, durable: false, clock: Arc::clone(clock) };
+            self.source = Some(self.stream.open(context).await?);
+        }
+        match &mut self.source {
+            Some(source) => Ok(source.as_mut()),
+            None => Err(Error::internal("a source was just opened")),
+        }
+    }
+
     /// The rows that a batch took from the stream.
     pub(super) async fn read(
         &mut self,
         batch: &SourceProgress,
         clock: &Arc<dyn Clock>,
     ) -> Result<Vec<RecordBatch>> {
-        let source = match &mut self.source {
-            Some(source) => source,
-            None => {
-                let store = Arc::new(InMemory::new());
-                let context = SourceContext { store, durable: false, clock: Arc::clone(clock) };
-                self.source.insert(self.stream.open(context).await?)
-            }
-        };
+        let stream = self.stream.name().to_string();
+        let source = self.open(clock).await?;
         let Some(end) = batch.end_offset.clone().filter(|end| Some(end) != batch.start_offset.as_ref())
         else {
             return Ok(vec![]);
         };
-        discover(source.as_mut(), batch.start_offset.clone(), &end).await?;
+        discover(source, batch.start_offset.clone(), &end).await?;
         let range = OffsetRange { start: batch.start_offset.clone(), end };
         let metrics = Arc::new(ReadMetrics::default());
         let reader = source.reader();
@@ -51,8 +58,7 @@ impl Replay {
         if read as u64 != batch.num_input_rows {
             return Err(Error::internal(format!(
                 "rows of a batch cannot be read again: stream=`{}` read={read} batch={}; switch the oracle off with a reason",
-                self.stream.name(),
-                batch.num_input_rows
+                stream, batch.num_input_rows
             )));
         }
         Ok(rows)
