@@ -260,9 +260,9 @@ impl Checkpoint {
 
     fn fenced_by(&self, newer: Epoch) -> Error {
         Error::fenced(format!(
-            "a newer run has taken over the checkpoint: `{}`: own epoch={} newer={newer}; this run has stopped and \
-             has published nothing since",
-            self.prefix, self.epoch
+            "a newer run has taken over the checkpoint: {} prefix=`{}` own epoch={} newer={newer}; this run has \
+             stopped and has published nothing since",
+            self.store, self.prefix, self.epoch
         ))
     }
 

@@ -126,7 +126,7 @@ impl DurableLocalStore {
 
 impl std::fmt::Display for DurableLocalStore {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "DurableLocalStore({})", self.disk.root.display())
+        write!(f, "local disk `{}`", self.disk.root.display())
     }
 }
 
