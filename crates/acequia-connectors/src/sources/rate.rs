@@ -199,7 +199,11 @@ impl Source for RateSource {
     }
 
     async fn stop_at_available(&mut self, start: Option<&Offset>) -> Result<()> {
-        self.stop = Some(self.available(rows_at(start)?));
+        // Rows by batches are all there from the start; of endless ones that is one more batch.
+        self.stop = Some(match (&self.options.pace, self.options.total) {
+            (Pace::Batches { .. }, Some(total)) => total,
+            _ => self.available(rows_at(start)?),
+        });
         Ok(())
     }
 
