@@ -3,11 +3,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-echo "== unit, integration and doc tests"
+echo "== unit, integration and doc tests, and every file of sql-tests"
 cargo test --workspace --locked
-
-echo "== sql-tests"
-cargo run --locked --quiet -- test
 
 echo "== an independent reader over the main example"
 ./scripts/check_parquet.sh
