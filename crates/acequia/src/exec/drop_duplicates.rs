@@ -16,7 +16,8 @@ use acequia_core::{Error, OperatorId, Result, Watermark};
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch};
 use arrow::compute::{cast, filter_record_batch};
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef, TimeUnit};
-use arrow::row::{OwnedRow, Row, RowConverter, SortField};
+use arrow::row::{OwnedRow, Row, RowConverter, Rows, SortField};
+use datafusion::common::utils::normalize_float_zero;
 use hashbrown::HashMap;
 use hashbrown::hash_map::Entry;
 use std::collections::BTreeMap;
@@ -162,6 +163,12 @@ impl DropDuplicatesOperator {
         Ok((batch, expiries))
     }
 
+    /// Keys as comparable bytes; 0.0 and -0.0 are one key, as in GROUP BY.
+    fn encode(&self, keys: &[ArrayRef]) -> Result<Rows> {
+        let keys: Vec<ArrayRef> = keys.iter().map(normalize_float_zero).collect();
+        Ok(self.converter.convert_columns(&keys)?)
+    }
+
     fn remember(&mut self, row: Row<'_>, expiry: i64) -> bool {
         let key = row.owned();
         let bytes = row.data().len();
@@ -209,7 +216,7 @@ impl Operator for DropDuplicatesOperator {
             self.late = 0;
         }
         let (batch, expiries) = self.on_time(context.late_watermark, batch)?;
-        let rows = self.converter.convert_columns(&self.key_columns(&batch))?;
+        let rows = self.encode(&self.key_columns(&batch))?;
         let first: BooleanArray =
             rows.iter().zip(&expiries).map(|(row, expiry)| Some(self.remember(row, *expiry))).collect();
         let passed = filter_record_batch(&batch, &first)?;
@@ -280,7 +287,7 @@ impl Stateful for DropDuplicatesOperator {
         let (expiry, keys) =
             rows.columns().split_last().ok_or_else(|| Error::data("state without columns"))?;
         let expiries = as_int64(expiry)?;
-        let encoded = self.converter.convert_columns(keys)?;
+        let encoded = self.encode(keys)?;
         for (row, expiry) in encoded.iter().zip(&expiries) {
             self.remember(row, expiry.unwrap_or(NEVER));
         }

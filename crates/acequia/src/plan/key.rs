@@ -55,6 +55,8 @@ fn changes(plan: &LogicalPlan) -> bool {
 struct KeyPart {
     name: String,
     columns: BTreeSet<usize>,
+    /// Of a column that is a window: its fields that each alone tell which. No field of another struct does.
+    fields: &'static [&'static str],
 }
 
 /// Whether nothing between the root and its aggregate drops, adds or joins rows.
@@ -89,7 +91,7 @@ fn parts(plan: &LogicalPlan) -> Result<Option<Vec<KeyPart>>> {
             let passes = |part: KeyPart| {
                 let columns = projection.expr.iter().enumerate();
                 let kept = columns.filter(|(_, expr)| stands_for(expr, &part, &projection.input));
-                KeyPart { columns: kept.map(|(index, _)| index).collect(), name: part.name }
+                KeyPart { columns: kept.map(|(index, _)| index).collect(), ..part }
             };
             Ok(Some(below.into_iter().map(passes).collect()))
         }
@@ -100,25 +102,34 @@ fn parts(plan: &LogicalPlan) -> Result<Option<Vec<KeyPart>>> {
 fn aggregate_parts(plan: &LogicalPlan, aggregate: &Aggregate) -> Result<Vec<KeyPart>> {
     let times = times_of(plan)?;
     let groups = plan.schema().fields().len() - aggregate.aggr_expr.len();
-    let mut parts: Vec<KeyPart> = vec![];
-    let (mut starts, mut ends) = (BTreeSet::new(), BTreeSet::new());
-    for (index, time) in times.iter().take(groups).enumerate() {
-        match time.as_ref().map(|t| &t.role) {
-            Some(TimeRole::WindowStart(_) | TimeRole::SessionStart(_)) => _ = starts.insert(index),
-            Some(TimeRole::WindowEnd(_) | TimeRole::SessionEnd(_)) => _ = ends.insert(index),
-            _ => parts
-                .push(KeyPart { name: plan.schema().field(index).name().clone(), columns: [index].into() }),
+    let roles: Vec<Option<&TimeRole>> = times[..groups].iter().map(|t| t.as_ref().map(|t| &t.role)).collect();
+    let mut parts = vec![];
+    for (index, role) in roles.iter().enumerate() {
+        let others = || roles.iter().enumerate().filter_map(|(other, role)| Some((other, (*role)?)));
+        let mut columns: BTreeSet<usize> = [index].into();
+        let mut fields: &'static [&'static str] = &[];
+        match role {
+            // The end of the same window is there too, and tells it.
+            Some(start) if others().any(|(_, end)| is_end_of(end, start)) => continue,
+            Some(end) => {
+                let starts = others().filter(|(_, start)| start_implies_end(end) && is_end_of(end, start));
+                columns.extend(starts.map(|(start, _)| start));
+                fields = telling_fields(end);
+            }
+            None => {}
         }
-    }
-    let bounds = if ends.is_empty() { &starts } else { &ends };
-    for column in bounds {
-        let mut columns: BTreeSet<usize> = [*column].into();
-        if times[*column].as_ref().is_some_and(|end| start_implies_end(&end.role)) {
-            columns.extend(&starts);
-        }
-        parts.push(KeyPart { name: plan.schema().field(*column).name().clone(), columns });
+        parts.push(KeyPart { name: plan.schema().field(index).name().clone(), columns, fields });
     }
     Ok(parts)
+}
+
+/// Whether these are the two bounds of one window or session.
+fn is_end_of(end: &TimeRole, start: &TimeRole) -> bool {
+    match (end, start) {
+        (TimeRole::WindowEnd(end), TimeRole::WindowStart(start)) => end == start,
+        (TimeRole::SessionEnd(end), TimeRole::SessionStart(start)) => end == start,
+        _ => false,
+    }
 }
 
 /// Whether the start of such a window tells its end. Cumulating windows share their start.
@@ -130,6 +141,15 @@ fn start_implies_end(end: &TimeRole) -> bool {
     }
 }
 
+/// The fields of a window struct that each alone tell the window.
+fn telling_fields(role: &TimeRole) -> &'static [&'static str] {
+    match role {
+        TimeRole::Window(window) if window.spec.shape == Shape::Cumulate => &["end"],
+        TimeRole::Window(_) | TimeRole::Session(_) => &["start", "end"],
+        _ => &[],
+    }
+}
+
 /// Whether an expression has one value for each value of the part, and another for each other.
 fn stands_for(expr: &Expr, part: &KeyPart, input: &LogicalPlan) -> bool {
     match expr {
@@ -137,10 +157,13 @@ fn stands_for(expr: &Expr, part: &KeyPart, input: &LogicalPlan) -> bool {
         Expr::Column(column) => {
             input.schema().maybe_index_of_column(column).is_some_and(|index| part.columns.contains(&index))
         }
-        // Either bound of a window struct tells the window.
-        Expr::ScalarFunction(call) if call.name() == "get_field" => {
-            call.args.first().is_some_and(|window| stands_for(window, part, input))
-        }
+        Expr::ScalarFunction(call) if call.name() == "get_field" => match &call.args[..] {
+            [window, Expr::Literal(field, _)] => {
+                let told = field.try_as_str().flatten().is_some_and(|field| part.fields.contains(&field));
+                told && stands_for(window, part, input)
+            }
+            _ => false,
+        },
         _ => false,
     }
 }

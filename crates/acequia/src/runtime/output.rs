@@ -8,13 +8,17 @@ use crate::error::from_datafusion;
 use crate::plan::StreamingPlan;
 use acequia_core::{Error, OutputMode, Result, SinkBatch, SinkWriter};
 use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, StringArray, UInt32Array};
-use arrow::compute::{cast, concat_batches, take_record_batch};
+use arrow::compute::{CastOptions, cast_with_options, concat_batches, take_record_batch};
 use arrow::datatypes::{Int64Type, SchemaRef};
 use arrow::row::{RowConverter, Rows, SortField};
+use arrow::util::display::FormatOptions;
 use datafusion::physical_plan::SendableRecordBatchStream;
 use futures::TryStreamExt;
 use hashbrown::{HashMap, HashSet};
 use std::sync::Arc;
+
+/// A value that does not fit the promised type is an error, never NULL.
+const STRICT: CastOptions<'static> = CastOptions { safe: false, format_options: FormatOptions::new() };
 
 /// How a query's rows become its output.
 #[derive(Debug, Clone)]
@@ -100,7 +104,7 @@ impl OutputShape {
             if column.data_type() == field.data_type() {
                 Ok(Arc::clone(column))
             } else {
-                cast(column, field.data_type())
+                cast_with_options(column, field.data_type(), &STRICT)
             }
         });
         let columns: Vec<ArrayRef> = columns.collect::<std::result::Result<_, _>>()?;
