@@ -1,6 +1,7 @@
 //! The `acequia` command.
 
 mod run;
+mod show;
 mod test;
 
 use clap::{Parser, Subcommand};

@@ -1,9 +1,8 @@
 //! `acequia run FILE.sql`.
 
+use crate::show;
 use acequia::{Error, Result, Session, SessionBuilder};
 use acequia_sqltest::{Event, Script, ScriptOptions};
-use arrow::array::{AsArray, RecordBatch};
-use arrow::datatypes::SchemaRef;
 use clap::{Args, ValueEnum};
 use std::io::{Read, Write};
 use std::path::PathBuf;
@@ -110,7 +109,7 @@ fn print_event(format: Format, event: &Event) -> Result<()> {
             None => return Ok(()),
         },
         Format::Text => match event {
-            Event::Result { schema, batches, .. } => for_people(schema, batches)?,
+            Event::Result { schema, batches, .. } => show::rows(schema, batches)?,
             Event::Error { error, expected: true, .. } => format!("error, as expected: {error}\n"),
             _ => return Ok(()),
         },
@@ -119,16 +118,6 @@ fn print_event(format: Format, event: &Event) -> Result<()> {
     out.write_all(text.as_bytes())
         .and_then(|()| out.flush())
         .map_err(|e| Error::from(e).context("standard output"))
-}
-
-/// Rows as a table; the text of a statement or plan as it is.
-fn for_people(schema: &SchemaRef, batches: &[RecordBatch]) -> Result<String> {
-    let [field] = &schema.fields()[..] else { return acequia::format_table(schema, batches, None, None) };
-    if !matches!(field.name().as_str(), "statement" | "plan") {
-        return acequia::format_table(schema, batches, None, None);
-    }
-    let columns = batches.iter().filter_map(|batch| batch.column(0).as_string_opt::<i32>());
-    Ok(columns.flatten().map(|text| format!("{}\n", text.unwrap_or_default())).collect())
 }
 
 /// Ctrl-C, or SIGTERM where there is such a thing.
