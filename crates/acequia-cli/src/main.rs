@@ -1,7 +1,10 @@
 //! The `acequia` command.
 
+mod completions;
 mod run;
 mod show;
+mod signals;
+mod status;
 mod test;
 
 use clap::{Parser, Subcommand};
@@ -21,11 +24,14 @@ enum Command {
     Run(run::Run),
     /// Runs .sql files against their golden output and the batch oracle.
     Test(test::Test),
+    /// Prints the completions of a shell.
+    Completions(completions::Completions),
 }
 
 fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Run(run) => run.main(),
         Command::Test(test) => test.main(),
+        Command::Completions(completions) => completions.main(),
     }
 }

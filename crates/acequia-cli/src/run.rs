@@ -1,12 +1,15 @@
 //! `acequia run FILE.sql`.
 
 use crate::show;
-use acequia::{Error, Result, Session, SessionBuilder};
+use crate::signals::StopSignals;
+use crate::status::Status;
+use acequia::{Error, NoConsole, Result, Session, SessionBuilder};
 use acequia_sqltest::{Event, Script, ScriptOptions};
 use clap::{Args, ValueEnum};
 use std::io::{Read, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 /// What the run prints.
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -59,20 +62,36 @@ impl Run {
         let runtime = runtime.map_err(|e| Error::from(e).context("start"))?;
         runtime.block_on(async {
             let text = self.text()?;
-            let script = Script::new(self.session(), ScriptOptions { step: self.step })?;
-            let format = self.format;
+            let mut signals = StopSignals::listen()?;
+            let status = Arc::new(Status::new());
+            let script = Script::new(self.session(&status), ScriptOptions { step: self.step })?;
+            let session = script.session();
             let mut emit = |event: Event| {
                 *reported |= matches!(event, Event::Error { expected: false, .. });
-                print_event(format, &event)
+                follow(&status, session, &event);
+                print_event(&status, self.format, &event)
             };
             let ran = tokio::select! {
                 ran = async {
                     script.run(&text, &mut emit).await?;
                     script.finish(&mut emit).await
                 } => ran,
-                () = stop_signal() => Ok(()),
+                () = signals.next() => Ok(()),
             };
-            let stopped = script.session().stop_all().await;
+            if !session.active_queries().is_empty() {
+                status.tell("stopping after the batches that run; Ctrl-C again ends at once");
+            }
+            let stopped = tokio::select! {
+                stopped = async {
+                    let stopped = session.stop_all().await;
+                    // What the last batches gave.
+                    stopped.and(script.settle(&mut emit).await)
+                } => stopped,
+                () = signals.next() => Err(Error::cancelled(
+                    "ended in the middle of a batch; what was committed stays, and the batch runs again next time",
+                )),
+            };
+            status.end();
             ran.and(stopped)
         })
     }
@@ -88,21 +107,28 @@ impl Run {
     }
 
     /// Console sinks print tables for people only: their rows are lines of JSON otherwise.
-    fn session(&self) -> SessionBuilder {
+    fn session(&self, status: &Arc<Status>) -> SessionBuilder {
         match self.format {
-            Format::Text => Session::builder(),
-            Format::Json => Session::builder().console(std::sync::Arc::new(Silent)),
+            Format::Text => Session::builder().console(Arc::clone(status) as _),
+            Format::Json => Session::builder().console(Arc::new(NoConsole)),
         }
     }
 }
 
-struct Silent;
-
-impl acequia::ConsoleOut for Silent {
-    fn write(&self, _text: &str) {}
+/// Keeps the lines of the queries as they are.
+fn follow(status: &Status, session: &Session, event: &Event) {
+    if !status.visible() {
+        return;
+    }
+    for query in session.queries() {
+        status.show(query.handle.name(), query.handle.is_active());
+    }
+    if let Event::Progress(progress) = event {
+        status.progress(progress);
+    }
 }
 
-fn print_event(format: Format, event: &Event) -> Result<()> {
+fn print_event(status: &Status, format: Format, event: &Event) -> Result<()> {
     let text = match format {
         Format::Json => match event.to_json()? {
             Some(line) => format!("{line}\n"),
@@ -114,26 +140,5 @@ fn print_event(format: Format, event: &Event) -> Result<()> {
             _ => return Ok(()),
         },
     };
-    let mut out = std::io::stdout().lock();
-    out.write_all(text.as_bytes())
-        .and_then(|()| out.flush())
-        .map_err(|e| Error::from(e).context("standard output"))
-}
-
-/// Ctrl-C, or SIGTERM where there is such a thing.
-async fn stop_signal() {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
-            tokio::select! {
-                _ = tokio::signal::ctrl_c() => {}
-                _ = terminate.recv() => {}
-            }
-            return;
-        }
-    }
-    if tokio::signal::ctrl_c().await.is_err() {
-        std::future::pending::<()>().await;
-    }
+    status.print(&text)
 }

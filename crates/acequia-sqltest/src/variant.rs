@@ -19,7 +19,7 @@ use crate::event::Event;
 use crate::oracle::Oracle;
 use crate::script::{Script, ScriptOptions};
 use acequia::sql::{ParsedStatement, SourceStatement, Statement, split};
-use acequia::{ConsoleOut, Result, Session, StepSplit};
+use acequia::{NoConsole, Result, Session, StepSplit};
 use acequia_core::{ManualClock, Options, Timestamp};
 use indexmap::IndexMap;
 use std::collections::HashSet;
@@ -87,7 +87,8 @@ pub async fn run(text: &str, scratch: &Path, variant: Variant) -> Result<Transcr
     let clock = ManualClock::at(START);
     let builder = Session::builder()
         .clock(Arc::new(clock.clone()))
-        .console(Arc::new(Silent))
+        // What `console` sinks get is in the transcript.
+        .console(Arc::new(NoConsole))
         .step_split(variant.split());
     let script = Script::new(builder, ScriptOptions { step: true })?;
     let oracle = Oracle::new(script.session(), Arc::new(clock.clone()))?;
@@ -106,13 +107,6 @@ pub async fn run(text: &str, scratch: &Path, variant: Variant) -> Result<Transcr
     ran.and(stopped)?;
     run.transcript.checks = run.oracle.checks();
     Ok(run.transcript)
-}
-
-/// `console` sinks print nothing: what they get is in the transcript.
-struct Silent;
-
-impl ConsoleOut for Silent {
-    fn write(&self, _text: &str) {}
 }
 
 struct FileRun {

@@ -17,7 +17,7 @@ pub mod sql;
 
 mod error;
 
-pub use acequia_connectors::sinks::{ConsoleOut, format_table};
+pub use acequia_connectors::sinks::{ConsoleOut, NoConsole, TableLayout, format_table};
 pub use acequia_core::{Error, ErrorKind, Location, OutputMode, Result};
 pub use error::from_datafusion;
 pub use runtime::{QueryListener, StreamingQuery, StreamingQueryProgress};

@@ -1,6 +1,7 @@
 //! The binary, from outside.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
+mod comfort;
 mod errors;
 mod kill;
 mod process;

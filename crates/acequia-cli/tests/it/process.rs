@@ -97,7 +97,7 @@ pub(crate) fn rows(statements: &str) -> Vec<String> {
         let mut found = vec![];
         for output in session.sql(statements).await.unwrap_or_else(|e| panic!("{statements}: {e}")) {
             if let StatementOutput::Rows { schema, batches } = output {
-                let text = acequia::format_table(&schema, &batches, None, None).unwrap();
+                let text = acequia::format_table(&schema, &batches, acequia::TableLayout::default()).unwrap();
                 let cells = |line: &str| line.split('|').map(str::trim).collect::<Vec<_>>().join("|");
                 found = text.lines().filter(|line| line.starts_with('|')).skip(1).map(cells).collect();
             }

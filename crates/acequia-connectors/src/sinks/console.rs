@@ -15,7 +15,7 @@
 //! column `op` that marks them `-D`.
 
 use super::staging::Staging;
-use super::table::{Layout, format_parts};
+use super::table::{TableLayout, format_parts};
 use super::{BatchListener, Published, SinkEnvironment};
 use acequia_core::{BatchId, Error, Options, OutputMode, Result, Sink, SinkContext, SinkReceipt, SinkWriter};
 use async_trait::async_trait;
@@ -32,13 +32,28 @@ const RULE: &str = "-------------------------------------------";
 pub trait ConsoleOut: Send + Sync {
     /// Prints the text of a whole batch, line ends included.
     fn write(&self, text: &str);
+
+    /// Terminal columns of a line; `None` where lines may be of any width.
+    fn width(&self) -> Option<usize>;
+}
+
+/// Prints nothing.
+#[derive(Debug)]
+pub struct NoConsole;
+
+impl ConsoleOut for NoConsole {
+    fn write(&self, _text: &str) {}
+
+    fn width(&self) -> Option<usize> {
+        None
+    }
 }
 
 /// Prints batches; see the module.
 pub struct ConsoleSink {
     out: Arc<dyn ConsoleOut>,
     on_batch: Option<BatchListener>,
-    layout: Layout,
+    layout: TableLayout,
     context: Option<SinkContext>,
     staging: Arc<Staging>,
 }
@@ -56,9 +71,10 @@ impl ConsoleSink {
     /// `Invalid` naming the option and what it must be.
     pub fn from_options(options: &mut Options, environment: &SinkEnvironment) -> Result<Self> {
         let limit = options.take_count("num_rows")?.unwrap_or(DEFAULT_ROWS);
-        let layout = Layout {
+        let layout = TableLayout {
             limit: Some(usize::try_from(limit).unwrap_or(usize::MAX)),
             truncate: take_truncate(options)?,
+            ..TableLayout::default()
         };
         Ok(Self {
             out: Arc::clone(&environment.console),
@@ -102,7 +118,8 @@ impl Sink for ConsoleSink {
         let Some(parts) = self.staging.rows(batch, receipts)? else { return Ok(()) };
         let context = self.context()?;
         if !parts.is_empty() || context.mode == OutputMode::Complete {
-            let table = format_parts(&context.schema, &parts, self.layout)?;
+            let layout = TableLayout { width: self.out.width(), ..self.layout };
+            let table = format_parts(&context.schema, &parts, layout)?;
             self.out.write(&format!("{RULE}\nBatch: {batch}\n{RULE}\n{table}\n"));
         }
         if let Some(listener) = &self.on_batch {
@@ -129,5 +146,9 @@ pub(crate) struct Captured(pub(crate) parking_lot::Mutex<String>);
 impl ConsoleOut for Captured {
     fn write(&self, text: &str) {
         self.0.lock().push_str(text);
+    }
+
+    fn width(&self) -> Option<usize> {
+        None
     }
 }

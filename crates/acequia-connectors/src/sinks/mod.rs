@@ -17,9 +17,9 @@ pub mod memory;
 mod staging;
 pub mod table;
 
-pub use console::ConsoleOut;
+pub use console::{ConsoleOut, NoConsole};
 pub use memory::MemoryTable;
-pub use table::format_table;
+pub use table::{TableLayout, format_table};
 
 use acequia_core::{BatchId, Clock, Options, OutputMode, QueryId, Result, Sink, SinkBatch, options};
 use std::fmt;

@@ -23,6 +23,10 @@ impl ConsoleOut for Captured {
     fn write(&self, text: &str) {
         self.0.lock().push_str(text);
     }
+
+    fn width(&self) -> Option<usize> {
+        None
+    }
 }
 
 fn environment(console: &Arc<Captured>, memory: &Arc<MemoryTable>) -> SinkEnvironment {

@@ -195,7 +195,8 @@ mod tests {
     async fn checked(tamper: fn(&mut Event)) -> Result<()> {
         let clock = ManualClock::default();
         let builder = Session::builder().clock(Arc::new(clock.clone()));
-        let script = Script::new(builder.console(Arc::new(Silent)), ScriptOptions { step: true })?;
+        let script =
+            Script::new(builder.console(Arc::new(acequia::NoConsole)), ScriptOptions { step: true })?;
         let mut events = vec![];
         script
             .run(SQL, &mut |event| {
@@ -213,12 +214,6 @@ mod tests {
         script.session().stop_all().await?;
         assert!(checked.is_err() || oracle.checks() == 1);
         checked
-    }
-
-    struct Silent;
-
-    impl acequia::ConsoleOut for Silent {
-        fn write(&self, _text: &str) {}
     }
 
     #[tokio::test]

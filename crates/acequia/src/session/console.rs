@@ -13,4 +13,8 @@ impl ConsoleOut for Stdout {
         // A reader that has gone away (`| head`) is no reason to fail the query.
         let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
     }
+
+    fn width(&self) -> Option<usize> {
+        None
+    }
 }
