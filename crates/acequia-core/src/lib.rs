@@ -1,8 +1,9 @@
 //! Vocabulary and contracts of Acequia: what every floor above agrees on.
 //!
-//! This crate knows Arrow's arrays and nothing else: no DataFusion, no files, no network. It holds
+//! This crate knows Arrow's arrays and nothing else: no DataFusion, no network. It holds
 //! - [`error`]: the one error type, its kind chosen by what the reader does next;
 //! - [`id`]: names of queries, batches, runs and operators that cannot be mixed up;
+//! - [`disk`]: local files that have to be durable;
 //! - [`time`]: clocks, event times, watermarks and the spelling of intervals;
 //! - [`options`]: the `WITH (...)` options of connectors, checked and with secrets kept out of sight;
 //! - [`source`] and [`sink`]: the contracts of connectors;
@@ -10,6 +11,7 @@
 //! - [`conformance`]: public test suites that every connector runs.
 
 pub mod conformance;
+pub mod disk;
 pub mod error;
 pub mod id;
 pub mod options;

@@ -13,6 +13,7 @@
 //! Deletes, questions for a name, and writes of up to [`INLINE_BYTES`] are done on the calling thread, since handing them to a pool costs more than it
 //! saves: a query waits for its own writes anyway. Larger ones go to the runtime's blocking pool if there is one.
 
+use acequia_core::disk::{Disk, DiskFile, parent};
 use async_trait::async_trait;
 use futures::StreamExt;
 use futures::stream::BoxStream;
@@ -25,7 +26,7 @@ use object_store::{
 use parking_lot::Mutex;
 use std::collections::HashSet;
 use std::ffi::OsString;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
@@ -36,17 +37,18 @@ pub const INLINE_BYTES: usize = 1 << 20;
 
 /// A directory whose objects are durable when a write returns (see the module's text).
 ///
-/// `PutMode::Update`, attributes and tags of objects are refused.
+/// Copies, `PutMode::Update`, attributes and tags of objects are refused.
 #[derive(Debug, Clone)]
 pub struct DurableLocalStore {
     files: LocalFileSystem,
-    disk: Arc<Disk>,
+    root: Arc<Root>,
 }
 
 /// The synced side: where files go, and which directories are known to be durable.
 #[derive(Debug)]
-struct Disk {
-    root: PathBuf,
+struct Root {
+    disk: Disk,
+    path: PathBuf,
     durable_dirs: Mutex<HashSet<PathBuf>>,
     next_temporary: AtomicU64,
 }
@@ -59,37 +61,46 @@ impl DurableLocalStore {
     /// # Errors
     /// `Invalid` when the directory cannot be made or read.
     pub fn open(root: impl AsRef<FilePath>) -> acequia_core::Result<Self> {
+        Self::open_on(&Disk::default(), root)
+    }
+
+    /// As [`DurableLocalStore::open`], on a disk that a test may watch.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn open_on(disk: &Disk, root: impl AsRef<FilePath>) -> acequia_core::Result<Self> {
         let root = root.as_ref();
-        Self::try_open(root).map_err(|e| {
+        Self::try_open(disk.clone(), root).map_err(|e| {
             acequia_core::Error::from(e).context(format!("directory cannot be used: `{}`", root.display()))
         })
     }
 
-    fn try_open(root: &FilePath) -> io::Result<Self> {
-        create_durable_dirs(root)?;
+    fn try_open(disk: Disk, root: &FilePath) -> io::Result<Self> {
+        disk.make_directories(root)?;
         let root = fs::canonicalize(root)?;
-        remove_temporaries(&root)?;
-        let disk = Disk {
+        remove_temporaries(&disk, &root)?;
+        let root = Root {
+            disk,
             durable_dirs: Mutex::new(HashSet::from([root.clone()])),
-            root,
+            path: root,
             next_temporary: AtomicU64::new(0),
         };
-        let files = LocalFileSystem::new_with_prefix(&disk.root).map_err(io::Error::other)?;
-        Ok(Self { files, disk: Arc::new(disk) })
+        let files = LocalFileSystem::new_with_prefix(&root.path).map_err(io::Error::other)?;
+        Ok(Self { files, root: Arc::new(root) })
     }
 
     /// Runs file work here or, when it is large, in the blocking pool.
     async fn run<T: Send + 'static>(
         &self,
         bytes: usize,
-        work: impl FnOnce(&Disk) -> Result<T> + Send + 'static,
+        work: impl FnOnce(&Root) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         match tokio::runtime::Handle::try_current() {
             Ok(runtime) if bytes > INLINE_BYTES => {
-                let disk = Arc::clone(&self.disk);
-                runtime.spawn_blocking(move || work(&disk)).await?
+                let root = Arc::clone(&self.root);
+                runtime.spawn_blocking(move || work(&root)).await?
             }
-            _ => work(&self.disk),
+            _ => work(&self.root),
         }
     }
 
@@ -115,7 +126,7 @@ impl DurableLocalStore {
 
     fn unlink(&self, location: Path) -> Result<Path> {
         let path = self.files.path_to_filesystem(&location)?;
-        fs::remove_file(&path).map_err(|e| io_error(&path, e))?;
+        self.root.disk.remove(&path).map_err(|e| io_error(&path, e))?;
         Ok(location)
     }
 
@@ -126,7 +137,7 @@ impl DurableLocalStore {
 
 impl std::fmt::Display for DurableLocalStore {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "local disk `{}`", self.disk.root.display())
+        write!(f, "local disk `{}`", self.root.path.display())
     }
 }
 
@@ -142,7 +153,7 @@ impl ObjectStore for DurableLocalStore {
             PutMode::Update(_) => return Err(self.refuse("`put_opts` with `PutMode::Update`")),
         };
         let target = self.files.path_to_filesystem(location)?;
-        self.run(payload.content_length(), move |disk| disk.put(&target, &payload, create)).await?;
+        self.run(payload.content_length(), move |root| root.put(&target, &payload, create)).await?;
         Ok(PutResult { e_tag: None, version: None })
     }
 
@@ -155,8 +166,8 @@ impl ObjectStore for DurableLocalStore {
             return Err(self.refuse("`put_multipart_opts` with attributes"));
         }
         let target = self.files.path_to_filesystem(location)?;
-        let staged = self.disk.stage(&target).map_err(|e| io_error(&target, e))?;
-        Ok(Box::new(Upload { disk: Arc::clone(&self.disk), target, staged: Some(staged) }))
+        let staged = self.root.stage(&target).map_err(|e| io_error(&target, e))?;
+        Ok(Box::new(Upload { root: Arc::clone(&self.root), target, staged: Some(staged) }))
     }
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
@@ -200,29 +211,26 @@ impl ObjectStore for DurableLocalStore {
         self.files.list_with_delimiter(prefix).await
     }
 
-    async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
-        let target = self.files.path_to_filesystem(to)?;
-        self.disk.durable_parent(&target).map_err(|e| io_error(&target, e))?;
-        self.files.copy_opts(from, to, options).await?;
-        self.disk.sync_parent(&target).map_err(|e| io_error(&target, e))
+    async fn copy_opts(&self, _from: &Path, _to: &Path, _options: CopyOptions) -> Result<()> {
+        Err(self.refuse("`copy_opts`"))
     }
 }
 
 /// A file under a temporary name; removed when dropped before it is published.
 #[derive(Debug)]
 struct Staged {
-    file: File,
-    path: PathBuf,
+    file: DiskFile,
+    disk: Disk,
 }
 
 impl Drop for Staged {
     fn drop(&mut self) {
         // After a rename it is gone already. If this fails, the next open removes it.
-        let _ = fs::remove_file(&self.path);
+        let _ = self.disk.remove(self.file.path());
     }
 }
 
-impl Disk {
+impl Root {
     fn put(&self, target: &FilePath, payload: &PutPayload, create: bool) -> Result<()> {
         let failed = |e| io_error(target, e);
         if create && target.exists() {
@@ -239,9 +247,9 @@ impl Disk {
     /// Gives a complete file its name.
     fn publish(&self, staged: Staged, target: &FilePath, create: bool) -> Result<()> {
         let failed = |e| io_error(target, e);
-        staged.file.sync_all().map_err(failed)?;
-        let published =
-            if create { fs::hard_link(&staged.path, target) } else { fs::rename(&staged.path, target) };
+        staged.file.sync().map_err(failed)?;
+        let from = staged.file.path();
+        let published = if create { self.disk.link(from, target) } else { self.disk.rename(from, target) };
         drop(staged);
         let taken = matches!(&published, Err(e) if e.kind() == io::ErrorKind::AlreadyExists);
         if !taken {
@@ -258,9 +266,8 @@ impl Disk {
             let n = self.next_temporary.fetch_add(1, Ordering::Relaxed);
             let mut name = OsString::from(target);
             name.push(format!("#{}{n:09}", std::process::id()));
-            let path = PathBuf::from(name);
-            match OpenOptions::new().write(true).create_new(true).open(&path) {
-                Ok(file) => return Ok(Staged { file, path }),
+            match self.disk.create_new(FilePath::new(&name)) {
+                Ok(file) => return Ok(Staged { file, disk: self.disk.clone() }),
                 Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(e) if e.kind() == io::ErrorKind::NotFound => self.parent_vanished(target)?,
                 Err(e) => return Err(e),
@@ -275,12 +282,12 @@ impl Disk {
             return Ok(());
         }
         // Another process may have made a directory and not have synced it yet: sync all the way from the root.
-        let mut dir = self.root.clone();
-        for part in parent.strip_prefix(&self.root).map_err(io::Error::other)? {
+        let mut dir = self.path.clone();
+        for part in parent.strip_prefix(&self.path).map_err(io::Error::other)? {
             let above = dir.clone();
             dir.push(part);
-            create_dir(&dir)?;
-            sync_dir(&above)?;
+            self.disk.make_directory(&dir)?;
+            self.disk.sync_directory(&above)?;
         }
         self.durable_dirs.lock().insert(dir);
         Ok(())
@@ -288,25 +295,25 @@ impl Disk {
 
     /// Somebody removed the directory behind our back: make it again.
     fn parent_vanished(&self, target: &FilePath) -> io::Result<()> {
-        self.durable_dirs.lock().retain(|d| *d == self.root);
-        if !self.root.is_dir() {
+        self.durable_dirs.lock().retain(|d| *d == self.path);
+        if !self.path.is_dir() {
             return Err(io::Error::new(
                 io::ErrorKind::NotFound,
-                format!("directory is gone: `{}`", self.root.display()),
+                format!("directory is gone: `{}`", self.path.display()),
             ));
         }
         self.durable_parent(target)
     }
 
     fn sync_parent(&self, target: &FilePath) -> io::Result<()> {
-        sync_dir(target.parent().unwrap_or(&self.root))
+        self.disk.sync_directory(parent(target))
     }
 }
 
 /// A multipart upload: parts are appended to the staged file as they are handed over.
 #[derive(Debug)]
 struct Upload {
-    disk: Arc<Disk>,
+    root: Arc<Root>,
     target: PathBuf,
     staged: Option<Staged>,
 }
@@ -333,7 +340,7 @@ impl MultipartUpload for Upload {
         let Some(staged) = self.staged.take() else {
             return Err(io_error(&self.target, io::Error::other("upload has ended")));
         };
-        self.disk.publish(staged, &self.target, false)?;
+        self.root.publish(staged, &self.target, false)?;
         Ok(PutResult { e_tag: None, version: None })
     }
 
@@ -343,42 +350,13 @@ impl MultipartUpload for Upload {
     }
 }
 
-/// Makes a directory and those above it, each synced into its parent.
-fn create_durable_dirs(dir: &FilePath) -> io::Result<()> {
-    if dir.as_os_str().is_empty() || dir.is_dir() {
-        return Ok(());
-    }
-    let parent = dir.parent().unwrap_or(FilePath::new(""));
-    create_durable_dirs(parent)?;
-    create_dir(dir)?;
-    sync_dir(if parent.as_os_str().is_empty() { FilePath::new(".") } else { parent })
-}
-
-fn create_dir(dir: &FilePath) -> io::Result<()> {
-    match fs::create_dir(dir) {
-        Err(e) if e.kind() == io::ErrorKind::AlreadyExists && dir.is_dir() => Ok(()),
-        other => other,
-    }
-}
-
-#[cfg(unix)]
-fn sync_dir(dir: &FilePath) -> io::Result<()> {
-    File::open(dir)?.sync_all()
-}
-
-/// Directories cannot be synced here; NTFS journals its own entries.
-#[cfg(not(unix))]
-fn sync_dir(_: &FilePath) -> io::Result<()> {
-    Ok(())
-}
-
-fn remove_temporaries(dir: &FilePath) -> io::Result<()> {
+fn remove_temporaries(disk: &Disk, dir: &FilePath) -> io::Result<()> {
     for entry in fs::read_dir(dir)? {
         let entry = entry?;
         if entry.file_type()?.is_dir() {
-            remove_temporaries(&entry.path())?;
+            remove_temporaries(disk, &entry.path())?;
         } else if is_temporary(&entry.file_name().to_string_lossy()) {
-            fs::remove_file(entry.path())?;
+            disk.remove(&entry.path())?;
         }
     }
     Ok(())

@@ -1,6 +1,7 @@
 //! Opening object stores by their address, and their errors as ours.
 
 use crate::DurableLocalStore;
+use acequia_core::disk::Disk;
 use acequia_core::{Error, ErrorKind, Result};
 use object_store::memory::InMemory;
 use object_store::path::Path;
@@ -9,7 +10,7 @@ use std::io;
 use std::sync::Arc;
 use url::Url;
 
-/// Opens the store of a checkpoint, and the prefix in it under which the checkpoint lives.
+/// Opens the store of a checkpoint, and the prefix in it under which the checkpoint lives. Local files go to `disk`.
 ///
 /// | address | store |
 /// |---|---|
@@ -18,9 +19,9 @@ use url::Url;
 ///
 /// # Errors
 /// `Unsupported` for other schemes, `Invalid` when the address is malformed or the directory cannot be used.
-pub fn open_store(url_or_path: &str) -> Result<(Arc<dyn ObjectStore>, Path)> {
+pub fn open_store(url_or_path: &str, disk: &Disk) -> Result<(Arc<dyn ObjectStore>, Path)> {
     let Some((scheme, _)) = url_or_path.split_once("://") else {
-        return Ok((Arc::new(DurableLocalStore::open(url_or_path)?), Path::default()));
+        return Ok((Arc::new(DurableLocalStore::open_on(disk, url_or_path)?), Path::default()));
     };
     let malformed = |why: &dyn std::fmt::Display| {
         Error::invalid(format!("not an address of a checkpoint: `{url_or_path}`: {why}"))
@@ -29,7 +30,7 @@ pub fn open_store(url_or_path: &str) -> Result<(Arc<dyn ObjectStore>, Path)> {
         "file" => {
             let url = Url::parse(url_or_path).map_err(|e| malformed(&e))?;
             let path = url.to_file_path().map_err(|()| malformed(&"not a path of this machine"))?;
-            Ok((Arc::new(DurableLocalStore::open(path)?), Path::default()))
+            Ok((Arc::new(DurableLocalStore::open_on(disk, path)?), Path::default()))
         }
         "memory" => {
             let prefix = Path::from_url_path(&url_or_path["memory://".len()..]).map_err(|e| malformed(&e))?;
@@ -133,7 +134,7 @@ mod tests {
 
     #[test]
     fn unknown_scheme_is_unsupported_and_named() {
-        let error = open_store("s3://bucket/q").unwrap_err();
+        let error = open_store("s3://bucket/q", &Disk::default()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unsupported);
         assert!(error.message().contains("`s3`"), "{error}");
     }
@@ -142,11 +143,11 @@ mod tests {
     fn file_url_and_plain_path_open_the_same_directory() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a b");
-        open_store(path.to_str().unwrap()).unwrap();
+        open_store(path.to_str().unwrap(), &Disk::default()).unwrap();
         assert!(path.is_dir());
         let url = Url::from_file_path(&path).unwrap();
-        open_store(url.as_str()).unwrap();
-        assert_eq!(open_store("memory:///x/y").unwrap().1, Path::from("x/y"));
+        open_store(url.as_str(), &Disk::default()).unwrap();
+        assert_eq!(open_store("memory:///x/y", &Disk::default()).unwrap().1, Path::from("x/y"));
     }
 
     #[test]

@@ -21,6 +21,7 @@ pub use console::{ConsoleOut, NoConsole};
 pub use memory::MemoryTable;
 pub use table::{TableLayout, format_table};
 
+use acequia_core::disk::Disk;
 use acequia_core::{BatchId, Clock, Options, OutputMode, QueryId, Result, Sink, SinkBatch, options};
 use std::fmt;
 use std::sync::Arc;
@@ -64,6 +65,8 @@ pub struct SinkEnvironment {
     pub memory: Arc<MemoryTable>,
     /// Told of what `console` and `memory` publish.
     pub on_batch: Option<BatchListener>,
+    /// Where files go.
+    pub disk: Disk,
     /// Time, for sinks that need it.
     pub clock: Arc<dyn Clock>,
 }
@@ -83,8 +86,12 @@ pub fn create_sink(spec: &SinkSpec, environment: &SinkEnvironment) -> Result<Box
     let mut options = spec.options.clone().owned_by(format!("sink `{}`", spec.name));
     let connector = options::normalize_key(&spec.connector);
     let sink: Box<dyn Sink> = match connector.as_str() {
-        "parquet" => Box::new(file::FileSink::from_options(&mut options, Some(file::Format::Parquet))?),
-        "file" => Box::new(file::FileSink::from_options(&mut options, None)?),
+        "parquet" => Box::new(file::FileSink::from_options(
+            &mut options,
+            Some(file::Format::Parquet),
+            environment.disk.clone(),
+        )?),
+        "file" => Box::new(file::FileSink::from_options(&mut options, None, environment.disk.clone())?),
         "console" => Box::new(console::ConsoleSink::from_options(&mut options, environment)?),
         "memory" => Box::new(memory::MemorySink::new(environment)),
         "blackhole" => Box::new(blackhole::BlackholeSink::default()),
@@ -113,6 +120,7 @@ mod tests {
             console: Arc::new(console::Captured::default()),
             memory: Arc::new(MemoryTable::default()),
             on_batch: None,
+            disk: Disk::default(),
             clock: Arc::new(SystemClock::default()),
         };
         create_sink(&SinkSpec { connector: connector.into(), name: "s".into(), options }, &environment)

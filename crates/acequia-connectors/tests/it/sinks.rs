@@ -34,6 +34,7 @@ fn environment(console: &Arc<Captured>, memory: &Arc<MemoryTable>) -> SinkEnviro
         console: Arc::clone(console) as _,
         memory: Arc::clone(memory),
         on_batch: None,
+        disk: acequia_core::disk::Disk::default(),
         clock: Arc::new(SystemClock::default()),
     }
 }

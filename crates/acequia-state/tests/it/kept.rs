@@ -2,6 +2,7 @@
 
 use crate::records::{commit, offsets};
 use crate::state::{contents, deltas, expected};
+use acequia_core::disk::Disk;
 use acequia_core::{BatchId, QueryId};
 use acequia_state::{Checkpoint, CommitOutcome, open_store};
 use object_store::path::Path;
@@ -42,7 +43,7 @@ async fn checkpoint_written_today_is_continued_like_a_kept_one() {
 }
 
 async fn goes_on(directory: &std::path::Path) {
-    let (store, prefix) = open_store(directory.to_str().unwrap()).unwrap();
+    let (store, prefix) = open_store(directory.to_str().unwrap(), &Disk::default()).unwrap();
     let run = Checkpoint::open(store, prefix).await.unwrap();
     assert_eq!((run.query().0.as_str(), run.epoch().0), ("kept", 2));
     let latest = run.latest().await.unwrap();
@@ -61,7 +62,7 @@ async fn goes_on(directory: &std::path::Path) {
 }
 
 async fn write(directory: &std::path::Path) {
-    let (store, _) = open_store(directory.to_str().unwrap()).unwrap();
+    let (store, _) = open_store(directory.to_str().unwrap(), &Disk::default()).unwrap();
     let run = Checkpoint::open_as(store, Path::default(), || QueryId("kept".into())).await.unwrap();
     let mut state = run.state_store();
     for n in 0..BATCHES {

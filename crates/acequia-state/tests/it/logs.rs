@@ -3,6 +3,7 @@
 use crate::fault::{FaultStore, objects};
 use crate::records::{commit, offsets, open, run_batches};
 use acequia_core::ErrorKind;
+use acequia_core::disk::Disk;
 use acequia_state::{CommitOutcome, Latest, OffsetsOutcome, StateManifest, open_store};
 use object_store::memory::InMemory;
 use object_store::path::Path;
@@ -16,7 +17,7 @@ fn memory() -> Arc<dyn ObjectStore> {
 #[tokio::test]
 async fn query_keeps_its_id_and_each_run_has_a_higher_epoch() {
     let dir = tempfile::tempdir().unwrap();
-    let (store, _) = open_store(dir.path().to_str().unwrap()).unwrap();
+    let (store, _) = open_store(dir.path().to_str().unwrap(), &Disk::default()).unwrap();
     let first = open(&store).await;
     assert_eq!(first.latest().await.unwrap(), Latest::default());
     let second = open(&store).await;
@@ -128,7 +129,7 @@ async fn commit_won_by_an_older_run_is_told() {
 async fn runs_that_fight_over_a_checkpoint_decide_each_batch_once() {
     const BATCHES: u64 = 60;
     let dir = tempfile::tempdir().unwrap();
-    let (store, _) = open_store(dir.path().to_str().unwrap()).unwrap();
+    let (store, _) = open_store(dir.path().to_str().unwrap(), &Disk::default()).unwrap();
     let fighter = |id: u64, store: Arc<dyn ObjectStore>| async move {
         let mut won = vec![];
         'runs: loop {

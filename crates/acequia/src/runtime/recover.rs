@@ -15,6 +15,7 @@ use super::run::{PlanFactory, QueryDefinition};
 use super::watermark::{WatermarkPolicy, WatermarkTracker};
 use crate::catalog::Stream;
 use crate::plan::StreamingPlan;
+use acequia_core::disk::Disk;
 use acequia_core::{
     BatchId, Clock, Epoch, Error, OperatorId, QueryId, Result, Sink, SinkContext, SourceContext, Timestamp,
     Watermark,
@@ -40,12 +41,12 @@ pub struct CheckpointPlace {
 }
 
 impl CheckpointPlace {
-    /// The place of this address, as in `WITH (checkpoint = '...')`.
+    /// The place of this address, as in `WITH (checkpoint = '...')`; local files go to `disk`.
     ///
     /// # Errors
     /// As [`open_store`].
-    pub fn open(address: &str) -> Result<Self> {
-        let (store, prefix) = open_store(address)?;
+    pub fn open(address: &str, disk: &Disk) -> Result<Self> {
+        let (store, prefix) = open_store(address, disk)?;
         Ok(Self { store, prefix })
     }
 }

@@ -38,6 +38,7 @@ use crate::runtime::{QueryListener, StreamingQuery, WatermarkPolicy};
 use crate::sql::{ContinuousQuery, ParsedStatement, Statement, parse};
 use acequia_connectors::sinks::ConsoleOut;
 use acequia_connectors::sources::StepCounter;
+use acequia_core::disk::Disk;
 use acequia_core::{BatchId, Clock, Error, OutputMode, Result, SinkBatch, SystemClock, options::unknown};
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -102,6 +103,7 @@ pub(crate) struct Inner {
     held: Mutex<insert::StreamRows>,
     policy: Mutex<WatermarkPolicy>,
     clock: Arc<dyn Clock>,
+    disk: Disk,
     console: Arc<dyn ConsoleOut>,
     on_output: Option<OutputListener>,
     listener: Option<Arc<dyn QueryListener>>,
@@ -111,6 +113,7 @@ pub(crate) struct Inner {
 #[derive(Default)]
 pub struct SessionBuilder {
     clock: Option<Arc<dyn Clock>>,
+    disk: Disk,
     console: Option<Arc<dyn ConsoleOut>>,
     on_output: Option<OutputListener>,
     listener: Option<Arc<dyn QueryListener>>,
@@ -122,6 +125,13 @@ impl SessionBuilder {
     #[must_use]
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = Some(clock);
+        self
+    }
+
+    /// The local disk of checkpoints and files that sinks write; a test may watch it and make it fail.
+    #[must_use]
+    pub fn disk(mut self, disk: Disk) -> Self {
+        self.disk = disk;
         self
     }
 
@@ -176,6 +186,7 @@ impl SessionBuilder {
             held: Mutex::default(),
             policy: Mutex::default(),
             clock: self.clock.unwrap_or_else(|| Arc::new(SystemClock::default())),
+            disk: self.disk,
             console: self.console.unwrap_or_else(|| Arc::new(console::Stdout)),
             on_output: self.on_output,
             listener: self.listener,

@@ -253,12 +253,13 @@ impl Session {
         let schema = plan.sink_schema();
         let listener = self.output_listener(name.clone(), schema);
         let sink: Box<dyn Sink> = create_sink(spec, &self.sink_environment(memory, listener))?;
+        let place = settings.checkpoint.as_deref().map(|at| CheckpointPlace::open(at, &self.inner.disk));
         let definition = QueryDefinition {
             name: name.clone(),
             plan,
             replan,
             sink,
-            checkpoint: settings.checkpoint.as_deref().map(CheckpointPlace::open).transpose()?,
+            checkpoint: place.transpose()?,
             trigger: settings.trigger,
             policy: *self.inner.policy.lock(),
             clock: Arc::clone(&self.inner.clock),
@@ -303,6 +304,7 @@ impl Session {
             console: Arc::clone(&self.inner.console),
             memory,
             on_batch,
+            disk: self.inner.disk.clone(),
             clock: Arc::clone(&self.inner.clock),
         }
     }

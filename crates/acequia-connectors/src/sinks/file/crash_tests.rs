@@ -71,9 +71,9 @@ impl Runtime {
             options.insert(key, *value).unwrap();
         }
         options.insert("path", self.dir.path().join("out").display().to_string()).unwrap();
-        let mut sink = FileSink::from_options(&mut options, None).unwrap();
+        let disk = acequia_core::disk::Disk::observed(Arc::clone(&self.faults) as _);
+        let sink = FileSink::from_options(&mut options, None, disk).unwrap();
         options.finish().unwrap();
-        sink.disk.faults = Some(Arc::clone(&self.faults));
         sink
     }
 
@@ -279,9 +279,9 @@ async fn cost_of_a_batch_does_not_grow_with_their_number() {
     let mut options = Options::default();
     options.insert("path", dir.path().display().to_string()).unwrap();
     options.insert("format", "json").unwrap();
-    let mut sink = FileSink::from_options(&mut options, None).unwrap();
     let faults = Arc::new(Faults::after(NEVER));
-    sink.disk.faults = Some(Arc::clone(&faults));
+    let disk = acequia_core::disk::Disk::observed(Arc::clone(&faults) as _);
+    let mut sink = FileSink::from_options(&mut options, None, disk).unwrap();
     let query = QueryId("q".into());
     let context =
         SinkContext { query, epoch: Epoch(1), schema: schema(), mode: OutputMode::Append, key: None };

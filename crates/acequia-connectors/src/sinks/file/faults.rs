@@ -1,7 +1,7 @@
 //! Crashes for tests: after so many steps every further one fails, and what was not synced can be taken back, also
 //! when other runs came and went since.
 
-use super::disk::Step;
+use acequia_core::disk::{DiskObserver, Step};
 use parking_lot::Mutex;
 use std::collections::HashSet;
 use std::fs;
@@ -40,6 +40,39 @@ impl Name {
     }
 }
 
+impl DiskObserver for Faults {
+    fn before(&self, step: Step<'_>) -> io::Result<()> {
+        let mut state = self.state.lock();
+        if state.left == 0 {
+            return Err(match state.error {
+                Some(kind) => kind.into(),
+                None => io::Error::other("injected crash"),
+            });
+        }
+        state.left -= 1;
+        state.taken += 1;
+        match step {
+            Step::Create(path) if !path.exists() => {
+                state.unsynced.insert(path.to_owned());
+                state.names.push(Name::Created(path.to_owned()));
+            }
+            Step::Write(path, _) => drop(state.unsynced.insert(path.to_owned())),
+            Step::Sync(path) => drop(state.unsynced.remove(path)),
+            Step::Rename(from, to) if from.exists() => {
+                if state.unsynced.remove(from) {
+                    state.unsynced.insert(to.to_owned());
+                }
+                let replaced = fs::read(to).ok();
+                state.names.push(Name::Renamed { from: from.to_owned(), to: to.to_owned(), replaced });
+            }
+            Step::SyncDirectory(path) => state.names.retain(|name| !name.is_in(path)),
+            Step::MakeDirectory(path) => state.names.push(Name::Made(path.to_owned())),
+            Step::Create(_) | Step::Link(..) | Step::Rename(..) | Step::Remove(_) => {}
+        }
+        Ok(())
+    }
+}
+
 impl Faults {
     pub(super) fn after(steps: usize) -> Self {
         Self { state: Mutex::new(State { left: steps, ..State::default() }) }
@@ -62,37 +95,6 @@ impl Faults {
 
     pub(super) fn taken(&self) -> usize {
         self.state.lock().taken
-    }
-
-    pub(super) fn before(&self, step: Step<'_>) -> io::Result<()> {
-        let mut state = self.state.lock();
-        if state.left == 0 {
-            return Err(match state.error {
-                Some(kind) => kind.into(),
-                None => io::Error::other("injected crash"),
-            });
-        }
-        state.left -= 1;
-        state.taken += 1;
-        match step {
-            Step::Create(path) => {
-                state.unsynced.insert(path.to_owned());
-                state.names.push(Name::Created(path.to_owned()));
-            }
-            Step::Write(path) => drop(state.unsynced.insert(path.to_owned())),
-            Step::Sync(path) => drop(state.unsynced.remove(path)),
-            Step::Rename(from, to) if from.exists() => {
-                if state.unsynced.remove(from) {
-                    state.unsynced.insert(to.to_owned());
-                }
-                let replaced = fs::read(to).ok();
-                state.names.push(Name::Renamed { from: from.to_owned(), to: to.to_owned(), replaced });
-            }
-            Step::SyncDirectory(path) => state.names.retain(|name| !name.is_in(path)),
-            Step::MakeDirectory(path) => state.names.push(Name::Made(path.to_owned())),
-            Step::Rename(..) | Step::Remove => {}
-        }
-        Ok(())
     }
 
     /// Loses everything that was not synced: names, and half of the content of files.

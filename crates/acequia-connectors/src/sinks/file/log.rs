@@ -189,7 +189,8 @@ impl PublishLog {
         for mut reader in readers {
             io::copy(&mut reader, &mut out).map_err(write)?;
         }
-        out.into_inner().map_err(|e| write(e.into_error()))?.sync()
+        let file = out.into_inner().map_err(|e| write(e.into_error()))?;
+        file.sync().map_err(|e| disk::failed("sync", to, e))
     }
 
     fn install(&self, temporary: &Path, entry: &Entry) -> Result<()> {
@@ -282,7 +283,7 @@ fn damaged(path: &Path, how: &str) -> Error {
 pub fn committed_files(path: &Path, query: &QueryId) -> Result<Vec<CommittedFile>> {
     let dir = super::query_directory(path, query).join(super::LOG);
     fs::metadata(path).map_err(|e| disk::failed("look at", path, e))?;
-    PublishLog::new(dir, query.clone(), String::new(), Disk::default()).files()
+    PublishLog::new(dir, query.clone(), String::new(), Disk(acequia_core::disk::Disk::default())).files()
 }
 
 #[cfg(test)]
@@ -290,7 +291,12 @@ mod tests {
     use super::*;
 
     fn log(dir: &Path) -> PublishLog {
-        PublishLog::new(dir.to_owned(), QueryId("q".into()), "1".into(), Disk::default())
+        PublishLog::new(
+            dir.to_owned(),
+            QueryId("q".into()),
+            "1".into(),
+            Disk(acequia_core::disk::Disk::default()),
+        )
     }
 
     fn file(path: &str, rows: u64, bytes: u64) -> CommittedFile {

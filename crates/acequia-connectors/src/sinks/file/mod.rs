@@ -85,8 +85,12 @@ impl FileSink {
     ///
     /// # Errors
     /// `Invalid` naming the option and what it must be; `Unsupported` for a path that is not local.
-    pub fn from_options(options: &mut Options, fixed: Option<Format>) -> Result<Self> {
-        Ok(Self { options: FileOptions::take(options, fixed)?, disk: Disk::default(), place: None })
+    pub fn from_options(
+        options: &mut Options,
+        fixed: Option<Format>,
+        disk: acequia_core::disk::Disk,
+    ) -> Result<Self> {
+        Ok(Self { options: FileOptions::take(options, fixed)?, disk: Disk(disk), place: None })
     }
 
     fn place(&self) -> Result<Arc<Place>> {

@@ -4,8 +4,9 @@
 //! in `.staged`, so that no reader's pattern matches it.
 
 use super::Place;
-use super::disk::{self, DiskFile};
+use super::disk;
 use super::encode::{self, Encoder};
+use acequia_core::disk::DiskFile;
 use acequia_core::{BatchId, Error, Result, SinkBatch, SinkReceipt, SinkWriter};
 use arrow::array::RecordBatch;
 use async_trait::async_trait;
@@ -182,7 +183,7 @@ impl Stage {
         self.done.push(file);
         encoder.finish().map_err(|e| self.place.staged_error(&staged, e))?;
         let (written, _) = encoder.inner();
-        written.sync()?;
+        written.sync().map_err(|e| disk::failed("sync", written.path(), e))?;
         if let Some(file) = self.done.last_mut() {
             file.bytes = written.written();
         }

@@ -33,6 +33,7 @@ async fn open(table: &Arc<MemoryTable>, mode: OutputMode, key: Option<&[usize]>)
         console: Arc::new(super::super::console::Captured::default()),
         memory: Arc::clone(table),
         on_batch: None,
+        disk: acequia_core::disk::Disk::default(),
         clock: Arc::new(SystemClock::default()),
     });
     let context = SinkContext {
