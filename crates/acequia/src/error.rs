@@ -26,6 +26,15 @@ pub fn from_datafusion(error: DataFusionError) -> Error {
     at(Error::new(kind, message(root)), location).with_source(error)
 }
 
+/// An error of reading a statement into a plan. No row is read there, so what is wrong is the statement.
+pub(crate) fn from_planning(error: DataFusionError) -> Error {
+    let error = from_datafusion(error);
+    if error.kind() != ErrorKind::Data {
+        return error;
+    }
+    at(Error::invalid(error.message()), error.location()).with_source(error)
+}
+
 /// The same for an error that crosses DataFusion on its way up.
 pub(crate) fn into_datafusion(error: Error) -> DataFusionError {
     DataFusionError::External(Box::new(error))

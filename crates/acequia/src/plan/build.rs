@@ -69,6 +69,7 @@ pub(super) async fn build(
 ) -> Result<StreamingPlan> {
     sessions::check(plan)?;
     refuse_views(plan)?;
+    refuse::correlated(plan)?;
     let observers = Arc::new(EventTimeObservers::default());
     let planner = WatermarkPlanner { observers: Arc::clone(&observers) };
     let mut builder = Builder {
@@ -203,15 +204,13 @@ impl Builder<'_> {
         if changes.iter().all(|c| matches!(c, Change::Snapshot | Change::Static)) {
             return merge(plan, parts, Change::Snapshot);
         }
-        if changes.contains(&Change::Static) {
-            return Err(Error::unsupported(
-                "UNION ALL of a stream with a static table is not incremental yet; union two streams, or two tables",
-            ));
-        }
         if changes.contains(&Change::Snapshot) {
             return Err(refuse::nothing_kept());
         }
-        if changes.iter().all(|c| *c == Change::InsertOnly) {
+        for part in parts.iter_mut().filter(|part| part.change == Change::Static) {
+            *part = self.once(&part.plan).await?;
+        }
+        if parts.iter().all(|part| part.change == Change::InsertOnly) {
             return merge(plan, parts, Change::InsertOnly);
         }
         if changes.contains(&Change::Keyed) {
@@ -227,6 +226,14 @@ impl Builder<'_> {
             inputs: parts.into_iter().flat_map(|p| p.inputs).collect(),
             change: Change::Retracting,
         })
+    }
+
+    /// Static rows beside a stream's: they are rows of the first batch.
+    async fn once(&self, plan: &LogicalPlan) -> Result<Part> {
+        let island = IslandTemplate::new(self.physical(plan).await?, Arc::clone(&self.task));
+        let schema = island.plan().schema();
+        let node = Node::Once(Island { template: island, inputs: vec![] });
+        reads_slot(plan.schema(), "__once".to_string(), &schema, node, Change::InsertOnly)
     }
 
     /// A join of a stream with static data is linear in the stream; the static side is built once.
@@ -445,14 +452,17 @@ fn topmost_aggregate(plan: &Arc<dyn ExecutionPlan>) -> Result<&AggregateExec> {
 
 /// A part that reads an operator's output, with the column names of the logical node that it replaces.
 fn reads(names: &DFSchema, node: OperatorNode, change: Change) -> Result<Part> {
+    let (name, schema) = (format!("__{}_{}", node.name, node.id), node.operator.output_schema());
+    reads_slot(names, name, &schema, Node::Operator(node), change)
+}
+
+fn reads_slot(names: &DFSchema, name: String, schema: &Schema, node: Node, change: Change) -> Result<Part> {
     let weighted = change == Change::Retracting;
-    let schema = node.operator.output_schema();
     let numbered = schema.fields().iter().enumerate().map(|(i, field)| {
         let name = if field.name() == WEIGHT { WEIGHT.to_string() } else { format!("c{i}") };
         field.as_ref().clone().with_name(name)
     });
     let fields: Vec<Field> = numbered.collect();
-    let name = format!("__{}_{}", node.name, node.id);
     let (table, slot) = DeltaTable::new(name.clone(), Arc::new(Schema::new(fields)));
     let builder = LogicalPlanBuilder::scan(name.clone(), provider_as_source(Arc::new(table)), None)
         .map_err(from_datafusion)?;
@@ -469,7 +479,7 @@ fn reads(names: &DFSchema, node: OperatorNode, change: Change) -> Result<Part> {
         exprs.push(Expr::Column(Column::new(Some(table), WEIGHT)).alias(WEIGHT));
     }
     let plan = builder.project(exprs).and_then(LogicalPlanBuilder::build).map_err(from_datafusion)?;
-    Ok(Part { plan, inputs: vec![(slot, Node::Operator(node))], change })
+    Ok(Part { plan, inputs: vec![(slot, node)], change })
 }
 
 fn with_inputs(plan: &LogicalPlan, exprs: Vec<Expr>, inputs: Vec<LogicalPlan>) -> Result<LogicalPlan> {

@@ -66,6 +66,10 @@ fn node(plan: &Node, sources: &[SourceLeaf], depth: usize, out: &mut String) {
     match plan {
         Node::Source(index) => line(depth, &format!("Source: stream={}", sources[*index].stream.name()), out),
         Node::Island(inner) => island(inner, sources, depth, out),
+        Node::Once(inner) => {
+            line(depth, "Once: in batch 0", out);
+            island(inner, sources, depth + 1, out);
+        }
         Node::Operator(inner) => operator(inner, sources, depth, out),
     }
 }

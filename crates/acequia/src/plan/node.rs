@@ -66,6 +66,9 @@ pub enum Node {
     Source(usize),
     /// Stateless: DataFusion's own physical plan.
     Island(Island),
+    /// Static rows in a place where a stream's are expected: they come in batch 0, and never again. A restart has the
+    /// batch's id, so it knows whether they have come.
+    Once(Island),
     /// Stateful.
     Operator(OperatorNode),
 }
@@ -109,6 +112,17 @@ impl std::fmt::Debug for OperatorNode {
 }
 
 impl Node {
+    /// Whether batch 0 has rows even if no stream has any.
+    pub fn gives_once(&self) -> bool {
+        let of = |island: &Island| island.inputs.iter().any(|(_, node)| node.gives_once());
+        match self {
+            Self::Source(_) => false,
+            Self::Once(_) => true,
+            Self::Island(island) => of(island),
+            Self::Operator(operator) => operator.inputs.iter().any(of),
+        }
+    }
+
     /// Every operator below and including this node, children first.
     pub fn operators(&self) -> Vec<&OperatorNode> {
         let mut found = vec![];
@@ -118,7 +132,7 @@ impl Node {
 
     fn visit<'a>(&'a self, f: &mut impl FnMut(&'a OperatorNode)) {
         match self {
-            Self::Source(_) => {}
+            Self::Source(_) | Self::Once(_) => {}
             Self::Island(island) => island.inputs.iter().for_each(|(_, node)| node.visit(f)),
             Self::Operator(operator) => {
                 operator.inputs.iter().flat_map(|island| &island.inputs).for_each(|(_, node)| node.visit(f));
@@ -136,7 +150,7 @@ impl Node {
         f: &mut dyn FnMut(&mut OperatorNode) -> Result<(), E>,
     ) -> Result<(), E> {
         match self {
-            Self::Source(_) => Ok(()),
+            Self::Source(_) | Self::Once(_) => Ok(()),
             Self::Island(island) => {
                 island.inputs.iter_mut().try_for_each(|(_, node)| node.try_for_each_operator(f))
             }

@@ -1,7 +1,9 @@
 //! Refusals: what cannot be done incrementally, why, and what can be done instead.
 
-use acequia_core::{Error, OutputMode};
-use datafusion::logical_expr::LogicalPlan;
+use crate::error::from_datafusion;
+use acequia_core::{Error, OutputMode, Result};
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::logical_expr::{Expr, LogicalPlan};
 
 /// A join of two streams.
 pub(super) fn stream_join(kind: impl std::fmt::Display) -> Error {
@@ -78,6 +80,29 @@ pub(super) fn ungrouped_session() -> Error {
     Error::unsupported(
         "a session window has bounds only within GROUP BY; group by it (both bounds, and every PARTITION BY column of SESSION)",
     )
+}
+
+/// What is left of LATERAL and of correlated subqueries once all that are joins have become joins. The rest refers to
+/// the row around it, and no physical plan can.
+pub(super) fn correlated(plan: &LogicalPlan) -> Result<()> {
+    let mut outer = None;
+    let walked = plan.apply_with_subqueries(|node| {
+        node.apply_expressions(|expr| {
+            expr.apply(|expr| {
+                if let Expr::OuterReferenceColumn(_, column) = expr {
+                    outer = Some(column.flat_name());
+                }
+                Ok(TreeNodeRecursion::Continue)
+            })
+        })
+    });
+    walked.map_err(from_datafusion)?;
+    match outer {
+        None => Ok(()),
+        Some(column) => Err(Error::unsupported(format!(
+            "a LATERAL or correlated subquery with LIMIT, or with a column from outside in more than equalities, is no join and cannot be run for each row of a stream; write it as a JOIN with its conditions in ON: column=`{column}`"
+        ))),
+    }
 }
 
 /// A node that is not incremental (yet).

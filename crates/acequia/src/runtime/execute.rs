@@ -6,7 +6,7 @@
 use crate::error::{from_datafusion, into_datafusion};
 use crate::exec::BatchContext;
 use crate::plan::{Island, Node, OperatorNode};
-use acequia_core::{RecordStream, Result, Watermark};
+use acequia_core::{BatchId, RecordStream, Result, Watermark};
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use datafusion::physical_plan::SendableRecordBatchStream;
@@ -40,6 +40,8 @@ impl BatchRun<'_> {
                     .take()
                     .ok_or_else(|| acequia_core::Error::internal("a source leaf is read twice in one batch")),
                 Node::Island(island) => self.island(island).await,
+                Node::Once(island) if self.context.batch == BatchId(0) => self.island(island).await,
+                Node::Once(island) => Ok(stream_of(island.template.plan().schema(), vec![])),
                 Node::Operator(operator) => self.operator(operator).await,
             }
         }

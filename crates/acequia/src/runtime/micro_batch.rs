@@ -119,8 +119,9 @@ impl MicroBatches {
         self.tracker.advance(now);
         let watermark = self.tracker.state().global;
         let has_data = ends.iter().any(Option::is_some);
-        let first_of_none = self.sources.is_empty() && self.next == BatchId(0);
-        if !has_data && !first_of_none && !self.wakes_at(watermark) {
+        let first_of_static =
+            self.next == BatchId(0) && (self.sources.is_empty() || self.plan.root.gives_once());
+        if !has_data && !first_of_static && !self.wakes_at(watermark) {
             let over = self.sources.iter().all(|source| source.ended);
             return Ok(if over { Choice::Ended } else { Choice::Idle });
         }

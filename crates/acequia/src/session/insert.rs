@@ -94,6 +94,8 @@ impl Session {
             return Err(Error::unsupported("rows of a stream cannot be overwritten; use INSERT INTO"));
         }
         let plan = self.plan_query(&insert.query).await?;
+        let columns: Vec<String> = insert.columns.iter().map(normalize).collect();
+        check_columns(&stream, &columns, plan.schema().fields().len())?;
         if is_streaming(&plan) {
             return Err(Error::unsupported(format!(
                 "a continuous query cannot write into a stream: stream=`{}`; CREATE VIEW for a part of a query, or CREATE SINK",
@@ -104,7 +106,6 @@ impl Session {
         let StatementOutput::Rows { batches, .. } = self.collect(plan).await? else {
             return Err(Error::internal("a query without rows"));
         };
-        let columns: Vec<String> = insert.columns.iter().map(normalize).collect();
         let rows = batches.iter().filter(|batch| batch.num_rows() > 0);
         let rows = rows.map(|batch| conform(&stream, &columns, batch)).collect::<Result<Vec<_>>>()?;
         let count: usize = rows.iter().map(RecordBatch::num_rows).sum();
@@ -202,13 +203,10 @@ impl Session {
     }
 }
 
-/// Inserted rows in the columns of the stream, cast where need be.
-fn conform(stream: &Stream, columns: &[String], rows: &RecordBatch) -> Result<RecordBatch> {
-    let schema = stream.source_schema();
-    let physical: Vec<&str> = schema.fields().iter().map(|f| f.name().as_str()).collect();
-    let given: Vec<&str> =
-        if columns.is_empty() { physical.clone() } else { columns.iter().map(String::as_str).collect() };
-    if let Some(bad) = given.iter().find(|name| !physical.contains(*name)) {
+/// Checks the names and the number of the columns that an INSERT gives; it may name none.
+fn check_columns(stream: &Stream, columns: &[String], width: usize) -> Result<()> {
+    let physical = physical_columns(stream);
+    if let Some(bad) = columns.iter().find(|name| !physical.contains(&name.as_str())) {
         let computed = stream.definition().columns.iter().any(|column| {
             normalize(&column.name) == *bad && matches!(column.kind, ColumnKind::Computed { .. })
         });
@@ -217,19 +215,35 @@ fn conform(stream: &Stream, columns: &[String], rows: &RecordBatch) -> Result<Re
                 "column is computed and cannot be inserted: `{bad}`; leave it out"
             )));
         }
-        return Err(unknown(&format!("column of stream `{}`", stream.name()), bad, physical.iter().copied()));
+        return Err(unknown(&format!("column of stream `{}`", stream.name()), bad, physical));
     }
-    if given.len() != rows.num_columns() {
+    if let Some((_, twice)) = columns.iter().enumerate().find(|(n, name)| columns[..*n].contains(name)) {
+        return Err(Error::invalid(format!("column given twice: `{twice}` of stream `{}`", stream.name())));
+    }
+    let given = if columns.is_empty() { physical.join(", ") } else { columns.join(", ") };
+    let count = if columns.is_empty() { physical.len() } else { columns.len() };
+    if count != width {
         return Err(Error::invalid(format!(
-            "stream `{}` takes {} columns and {} are given; columns=[{}]",
-            stream.name(),
-            given.len(),
-            rows.num_columns(),
-            given.join(", ")
+            "stream `{}` takes {count} columns and {width} are given; columns=[{given}]",
+            stream.name()
         )));
     }
+    Ok(())
+}
+
+fn physical_columns(stream: &Stream) -> Vec<&str> {
+    stream.source_schema().fields().iter().map(|f| f.name().as_str()).collect()
+}
+
+/// Inserted rows in the columns of the stream, cast where need be.
+fn conform(stream: &Stream, columns: &[String], rows: &RecordBatch) -> Result<RecordBatch> {
+    let schema = stream.source_schema();
+    let given: Vec<&str> = match columns {
+        [] => physical_columns(stream),
+        columns => columns.iter().map(String::as_str).collect(),
+    };
     let strict = CastOptions { safe: false, ..CastOptions::default() };
-    let mut arrays: Vec<ArrayRef> = Vec::with_capacity(physical.len());
+    let mut arrays: Vec<ArrayRef> = Vec::with_capacity(schema.fields().len());
     for field in schema.fields() {
         let array = match given.iter().position(|name| *name == field.name()) {
             None => new_null_array(field.data_type(), rows.num_rows()),

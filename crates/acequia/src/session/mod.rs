@@ -31,17 +31,17 @@ pub use reader::DataStreamReader;
 pub use writer::DataStreamWriter;
 
 use crate::catalog::Catalog;
-use crate::error::from_datafusion;
+use crate::error::{from_datafusion, from_planning};
 use crate::functions;
 use crate::plan::is_streaming;
 use crate::runtime::{QueryListener, StreamingQuery, WatermarkPolicy};
-use crate::sql::{ContinuousQuery, ParsedStatement, Statement, parse};
+use crate::sql::{ContinuousQuery, ParsedStatement, Statement, parse, refuse_versions};
 use acequia_connectors::sinks::ConsoleOut;
 use acequia_connectors::sources::StepCounter;
 use acequia_core::disk::Disk;
 use acequia_core::{BatchId, Clock, Error, OutputMode, Result, SinkBatch, SystemClock, options::unknown};
 use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{DataType, FieldRef, Schema, SchemaRef};
 use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::{SessionConfig, SessionContext};
@@ -280,7 +280,7 @@ impl Session {
     }
 
     async fn datafusion(&self, statement: DataFusionStatement) -> Result<StatementOutput> {
-        let plan = self.state().statement_to_plan(statement).await.map_err(from_datafusion)?;
+        let plan = self.plan_statement(statement).await?;
         if let LogicalPlan::Ddl(ddl) = &plan {
             self.check_ddl(ddl)?;
             let done = format!("{} done", ddl.name());
@@ -303,7 +303,14 @@ impl Session {
     async fn plan_query(&self, query: &ContinuousQuery) -> Result<LogicalPlan> {
         let statement = SqlStatement::Query(query.query.clone());
         let statement = DataFusionStatement::Statement(Box::new(statement));
-        self.state().statement_to_plan(statement).await.map_err(from_datafusion)
+        let plan = self.plan_statement(statement).await?;
+        check_struct_names(plan.schema().as_arrow())?;
+        Ok(plan)
+    }
+
+    async fn plan_statement(&self, statement: DataFusionStatement) -> Result<LogicalPlan> {
+        refuse_versions(&statement)?;
+        self.state().statement_to_plan(statement).await.map_err(from_planning)
     }
 
     fn set(&self, key: &str, value: &str) -> Result<StatementOutput> {
@@ -336,4 +343,33 @@ fn single_name(name: &ObjectName) -> Result<String> {
             "streams, sinks and queries have no schema: `{name}`; use one name"
         ))),
     }
+}
+
+/// Refuses a struct with two fields of one name: JSON, access by name and `window.start` would see only one of them.
+fn check_struct_names(schema: &Schema) -> Result<()> {
+    let mut open: Vec<&FieldRef> = schema.fields().iter().collect();
+    while let Some(field) = open.pop() {
+        match field.data_type() {
+            DataType::Struct(fields) => {
+                let twice = fields
+                    .iter()
+                    .enumerate()
+                    .find(|(n, f)| fields[..*n].iter().any(|g| g.name() == f.name()));
+                if let Some((_, twice)) = twice {
+                    return Err(Error::invalid(format!(
+                        "a struct has two fields of one name; name them apart: column=`{}` field=`{}`",
+                        field.name(),
+                        twice.name()
+                    )));
+                }
+                open.extend(fields);
+            }
+            DataType::List(inner) | DataType::LargeList(inner) | DataType::FixedSizeList(inner, _) => {
+                open.push(inner);
+            }
+            DataType::Map(entries, _) => open.push(entries),
+            _ => {}
+        }
+    }
+    Ok(())
 }

@@ -177,6 +177,13 @@ impl Session {
                 let table = self.inner.context.table_provider(reference).await;
                 match table.ok().and_then(|t| t.get_table_definition().map(str::to_string)) {
                     Some(text) => text,
+                    None if catalog.find_stream(&name).is_some() => {
+                        return Err(another_kind(&name, "stream"));
+                    }
+                    None if catalog.find_sink(&name).is_some() => return Err(another_kind(&name, "sink")),
+                    None if catalog.find_view(&name).is_some() => {
+                        return Err(another_kind(&name, "materialized view"));
+                    }
                     None => return Err(self.unknown_object(&name)),
                 }
             }
@@ -194,4 +201,8 @@ impl Session {
             .chain(views.iter().map(|v| v.name()));
         unknown("stream, sink, view or table", name, names.collect::<Vec<_>>())
     }
+}
+
+fn another_kind(name: &str, is: &str) -> Error {
+    Error::invalid(format!("not of that kind: `{name}` is a {is}; leave the kind out, or name the right one"))
 }

@@ -29,6 +29,7 @@ mod cursor;
 mod dialect;
 mod display;
 mod error;
+mod ignored;
 mod limits;
 mod option_list;
 mod query;
@@ -47,4 +48,5 @@ pub use ast::{
 };
 pub use dialect::AcequiaDialect;
 pub use error::location_of;
+pub(crate) use ignored::refuse_versions;
 pub use split::{SourceStatement, StatementIter, is_complete, parse, split};

@@ -1,6 +1,6 @@
 //! `WITH (key = value, ...)`, and Spark's `OPTIONS (key 'value', ...)`.
 
-use super::cursor::{Cursor, string_of};
+use super::cursor::{Cursor, is_word, string_of};
 use acequia_core::{Options, Result};
 use datafusion::sql::sqlparser::tokenizer::Token;
 
@@ -15,7 +15,12 @@ pub(super) fn read_options(cursor: &mut Cursor, options: &mut Options) -> Result
         let at = cursor.location();
         let key = read_key(cursor)?;
         let assigned = cursor.eat_token(&Token::Eq);
-        if !assigned && cursor.token(0).and_then(string_of).is_none() {
+        // Spark writes `OPTIONS (key 'value', rows 5, flag true)`.
+        let value_follows = matches!(cursor.token(0), Some(Token::Number(..)))
+            || cursor
+                .token(0)
+                .is_some_and(|t| string_of(t).is_some() || is_word(t, "true") || is_word(t, "false"));
+        if !assigned && !value_follows {
             return Err(cursor.unexpected("`=` after the option's key"));
         }
         let value = read_value(cursor, "a string, a number, true, false or a word as the option's value")?;

@@ -9,7 +9,7 @@ use super::cursor::{Cursor, is_word, string_of};
 use super::dialect::{EMIT_WORDS, TRIGGER_WORDS};
 use super::error::place;
 use super::option_list::read_options;
-use super::{relations, table_functions};
+use super::{ignored, relations, table_functions};
 use acequia_core::time::parse_interval;
 use acequia_core::{Error, Location, Options, OutputMode, Result};
 use datafusion::sql::sqlparser::ast::{Query, SetExpr, VisitMut};
@@ -95,6 +95,7 @@ fn refuse_writes(body: &SetExpr, at: Location) -> Result<()> {
 
 /// Brings what DataFusion does not know into canonical form.
 pub(super) fn canonicalize(tree: &mut impl VisitMut, start: Location) -> Result<()> {
+    ignored::rewrite(tree, start)?;
     table_functions::rewrite(tree, start)
 }
 

@@ -420,8 +420,8 @@ fn errors_in_queries_name_place_and_way_out() {
             "invalid: option given twice: `A` of query (line 1, column 30)",
         ),
         (
-            "SELECT * FROM t WITH (a 1)",
-            "invalid: expected `=` after the option's key, found `1` (line 1, column 25)",
+            "SELECT * FROM t WITH (a b)",
+            "invalid: expected `=` after the option's key, found `b` (line 1, column 25)",
         ),
         (
             "SELECT * FROM t WITH (a =)",

@@ -1,0 +1,13 @@
+-- A watermark in a query: on a timestamp, once, with a delay that is not negative.
+CREATE STREAM s (k VARCHAR, ts TIMESTAMP(3));
+CREATE STREAM m (k VARCHAR, ts TIMESTAMP(3), WATERMARK FOR ts);
+-- error: has a watermark already
+SELECT * FROM STREAM m WATERMARK ts DELAY OF INTERVAL 5 SECONDS;
+-- error: timestamp
+SELECT * FROM STREAM s WATERMARK k DELAY OF INTERVAL 5 SECONDS;
+-- error: negative
+SELECT * FROM STREAM s WATERMARK ts DELAY OF INTERVAL '-5' SECOND;
+-- error: tz
+SELECT * FROM STREAM s WATERMARK tz DELAY OF INTERVAL 5 SECONDS;
+-- error: has a watermark already
+SELECT * FROM (SELECT * FROM STREAM s WATERMARK ts DELAY OF INTERVAL 5 SECONDS) AS a WATERMARK ts DELAY OF INTERVAL 9 SECONDS;

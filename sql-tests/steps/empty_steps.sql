@@ -1,0 +1,16 @@
+-- A step without rows is no batch; one with rows for another stream only is none of this query.
+CREATE STREAM a (v BIGINT);
+CREATE STREAM b (v BIGINT);
+SELECT count(*) AS n FROM a EMIT COMPLETE;
+BEGIN;
+COMMIT;
+INSERT INTO a SELECT 1 WHERE 1 = 0;
+INSERT INTO b VALUES (1);
+BEGIN;
+INSERT INTO a SELECT 1 WHERE 1 = 0;
+INSERT INTO b VALUES (2);
+COMMIT;
+BEGIN;
+INSERT INTO a VALUES (1);
+ROLLBACK;
+INSERT INTO a VALUES (1);
