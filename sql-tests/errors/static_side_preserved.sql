@@ -4,5 +4,3 @@ CREATE STREAM s (x BIGINT);
 SELECT * FROM t LEFT JOIN s ON t.x = s.x;
 -- error: put the stream on the side whose rows are kept
 SELECT * FROM t FULL JOIN s ON t.x = s.x;
--- error: UNION ALL of a stream with a static table
-SELECT x FROM s UNION ALL SELECT x FROM t;
