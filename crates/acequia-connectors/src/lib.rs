@@ -3,3 +3,4 @@
 mod formats;
 pub mod sinks;
 pub mod sources;
+pub mod words;

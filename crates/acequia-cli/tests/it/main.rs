@@ -5,5 +5,8 @@ mod comfort;
 mod errors;
 mod kill;
 mod process;
+#[cfg(unix)]
+mod prompt;
+mod repl;
 mod signals;
 mod socket;

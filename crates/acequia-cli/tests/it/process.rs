@@ -1,7 +1,7 @@
 //! A run of the binary in a directory of its own, and readers of its output that know nothing of it.
 
 use acequia::{Session, StatementOutput};
-use std::io::Read;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -27,6 +27,23 @@ impl Acequia {
             .stderr(Stdio::piped())
             .spawn();
         Self { child: child.unwrap() }
+    }
+
+    /// `acequia` in this directory, its input open.
+    pub(crate) fn prompt(directory: &Path) -> Self {
+        let child = Command::new(env!("CARGO_BIN_EXE_acequia"))
+            .current_dir(directory)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn();
+        Self { child: child.unwrap() }
+    }
+
+    /// Gives text to its input.
+    pub(crate) fn type_in(&mut self, text: &str) {
+        let input = self.child.stdin.as_mut().unwrap();
+        input.write_all(text.as_bytes()).and_then(|()| input.flush()).unwrap();
     }
 
     /// How it ended, if it has.

@@ -30,6 +30,7 @@ mod dialect;
 mod display;
 mod error;
 mod ignored;
+mod lex;
 mod limits;
 mod option_list;
 mod query;
@@ -49,4 +50,5 @@ pub use ast::{
 pub use dialect::AcequiaDialect;
 pub use error::location_of;
 pub(crate) use ignored::refuse_versions;
+pub use lex::{Lexeme, LexemeKind, lex};
 pub use split::{SourceStatement, StatementIter, is_complete, parse, split};

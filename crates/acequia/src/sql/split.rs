@@ -57,7 +57,7 @@ pub struct SourceStatement {
 
 /// What the tokenizer could not read.
 #[derive(Debug, Clone)]
-struct Broken {
+pub(super) struct Broken {
     message: String,
     location: Option<Location>,
 }
@@ -117,7 +117,8 @@ fn lacks_its_end(error: &Broken) -> bool {
         || message.contains("expected close delimiter")
 }
 
-fn tokenize(text: &str) -> (Vec<TokenWithSpan>, Option<Broken>) {
+/// The tokens of a text up to what cannot be read.
+pub(super) fn tokenize(text: &str) -> (Vec<TokenWithSpan>, Option<Broken>) {
     let mut tokens = vec![];
     let broken = Tokenizer::new(&DIALECT, text).tokenize_with_location_into_buf(&mut tokens).err();
     (tokens, broken.map(|e| Broken { location: place(e.location), message: e.message }))
@@ -190,7 +191,7 @@ impl Splitter<'_> {
 }
 
 /// Byte offsets of places in a text; asked for places that only go forward.
-struct Offsets<'a> {
+pub(super) struct Offsets<'a> {
     text: &'a str,
     offset: usize,
     line: u64,
@@ -198,11 +199,11 @@ struct Offsets<'a> {
 }
 
 impl<'a> Offsets<'a> {
-    fn new(text: &'a str) -> Self {
+    pub(super) fn new(text: &'a str) -> Self {
         Self { text, offset: 0, line: 1, column: 1 }
     }
 
-    fn of(&mut self, line: u64, column: u64) -> usize {
+    pub(super) fn of(&mut self, line: u64, column: u64) -> usize {
         for c in self.text.get(self.offset..).unwrap_or_default().chars() {
             if (self.line, self.column) >= (line, column) {
                 break;
