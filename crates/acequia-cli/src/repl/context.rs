@@ -173,10 +173,10 @@ impl<'a> Context<'a> {
 
     /// Whether keywords are to be in capitals: as the typed word is, or the one before it.
     pub(super) fn in_capitals(&self) -> bool {
-        let words =
+        let mut words =
             self.before.iter().filter(|piece| piece.kind == LexemeKind::Word).map(|piece| self.of(piece));
         let last = if self.typed.is_empty() {
-            words.filter(|word| super::words::is_keyword(word)).next_back().unwrap_or_default()
+            words.rfind(|word| super::words::is_keyword(word)).unwrap_or_default()
         } else {
             self.typed
         };
