@@ -3,3 +3,4 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 mod durability;
+mod power;

@@ -1,0 +1,231 @@
+//! The law on a local disk: whatever step a process dies at, whatever a loss of power leaves, and whatever a disk
+//! refuses, the next run goes on and the output is that of an undisturbed run. Checkpoint and output are on one disk,
+//! every step on which is recorded.
+
+mod model;
+
+use acequia::{Error, ErrorKind, Result, Session};
+use acequia_core::disk::Disk;
+use model::{Image, Model, Op, Tape, materialize};
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
+use std::collections::BTreeSet;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Bids of five small batches.
+const STREAM: &str = "CREATE STREAM b (auction BIGINT, bidder BIGINT, price BIGINT, date_time TIMESTAMP(3), WATERMARK FOR date_time)
+WITH (connector = 'nexmark', table = 'bid', events = '400', events_per_second = '10', max_rows_per_batch = '80', seed = '1');";
+
+/// A query and the sink that it writes to.
+struct Case {
+    name: &'static str,
+    sink: &'static str,
+    query: &'static str,
+}
+
+const CASES: &[Case] = &[
+    Case {
+        name: "stateless",
+        sink: "connector = 'file', format = 'json'",
+        query: "SELECT auction, price * 2 AS p FROM b WHERE price % 3 = 0 EMIT APPEND",
+    },
+    Case {
+        name: "windows, partitioned and compacted",
+        sink: "connector = 'file', format = 'json', partition_by = 'parity', compact = 'true'",
+        query: "SELECT window(date_time, '10 seconds') AS w, auction % 2 AS parity, count(*) AS n FROM b GROUP BY window(date_time, '10 seconds'), auction % 2 EMIT APPEND",
+    },
+    Case {
+        name: "changes of an aggregate",
+        sink: "connector = 'file', format = 'csv', header = 'false'",
+        query: "SELECT bidder % 5 AS k, count(*) AS n, sum(price) AS total FROM b GROUP BY bidder % 5 EMIT CHANGES",
+    },
+    Case {
+        name: "sessions",
+        sink: "connector = 'file', format = 'json'",
+        query: "SELECT session_window(date_time, '300 milliseconds') AS w, bidder % 9 AS k, count(*) AS n FROM b GROUP BY session_window(date_time, '300 milliseconds'), bidder % 9 EMIT APPEND",
+    },
+    Case {
+        name: "distinct",
+        sink: "connector = 'file', format = 'json'",
+        query: "SELECT DISTINCT bidder % 40 AS k FROM b EMIT APPEND",
+    },
+];
+
+/// One directory with checkpoint and output, filled again and again.
+struct Place {
+    directory: tempfile::TempDir,
+}
+
+impl Place {
+    fn new() -> Self {
+        Self { directory: tempfile::tempdir().unwrap() }
+    }
+
+    fn root(&self) -> &Path {
+        self.directory.path()
+    }
+
+    fn empty(&self) -> Image {
+        Image::from([(self.root().to_owned(), None)])
+    }
+
+    /// Runs a case until its stream ends, as a new process would.
+    async fn run(&self, case: &Case, tape: &Arc<Tape>) -> Result<()> {
+        let session = Session::builder().disk(Disk::observed(Arc::clone(tape) as _)).build()?;
+        let root = self.root().display();
+        let insert = format!("INSERT INTO o {} WITH (name = 'q', checkpoint = '{root}/chk')", case.query);
+        session
+            .sql(&format!("{STREAM} CREATE SINK o WITH ({}, path = '{root}/out'); {insert}", case.sink))
+            .await?;
+        for query in session.queries() {
+            query.handle.await_termination().await?;
+        }
+        Ok(())
+    }
+
+    /// Every row that a reader who knows nothing of us finds, sorted. Partition columns are in the rows' path only.
+    fn rows(&self) -> Vec<String> {
+        let mut rows = vec![];
+        collect(&self.root().join("out"), "", &mut rows);
+        rows.sort();
+        rows
+    }
+}
+
+fn collect(directory: &Path, partition: &str, rows: &mut Vec<String>) {
+    let Ok(entries) = std::fs::read_dir(directory) else { return };
+    for entry in entries {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if name.starts_with(['_', '.']) {
+            continue;
+        }
+        if path.is_dir() {
+            collect(&path, &format!("{partition}{name} "), rows);
+        } else {
+            let text = std::fs::read_to_string(&path).unwrap();
+            assert!(text.is_empty() || text.ends_with('\n'), "torn: {}", path.display());
+            rows.extend(text.lines().map(|line| format!("{partition}{line}")));
+        }
+    }
+}
+
+/// Whether every row of `part` is in `whole` as often.
+fn contains(whole: &[String], part: &[String]) -> bool {
+    let mut rest = whole.iter();
+    part.iter().all(|row| rest.any(|other| other == row))
+}
+
+/// What an undisturbed run gives, and its steps.
+async fn undisturbed(place: &Place, case: &Case) -> (Vec<String>, Vec<Op>) {
+    let tape = Arc::new(Tape::default());
+    place.run(case, &tape).await.unwrap();
+    let rows = place.rows();
+    assert!(rows.len() > 5, "{}: {rows:?}", case.name);
+    (rows, tape.ops())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn output_is_the_same_after_every_loss_of_power() {
+    let (mut cuts, mut images, mut second) = (0, 0, 0);
+    for (seed, case) in CASES.iter().enumerate() {
+        let place = Place::new();
+        let mut random = SmallRng::seed_from_u64(seed as u64);
+        let (expected, ops) = undisturbed(&place, case).await;
+        let mut model = Model::of(&place.empty());
+        let mut tried = BTreeSet::new();
+        for (cut, op) in ops.iter().enumerate() {
+            model.take(op);
+            cuts += 1;
+            for image in model.images(&mut random) {
+                if tried.contains(&image) {
+                    continue;
+                }
+                let what = format!("{}: power is lost after step {cut}, {op:?}", case.name);
+                let steps = recovers(&place, case, &image, &expected, &what).await;
+                images += 1;
+                if random.random_ratio(1, 20) {
+                    let (again, what) = cut_again(&image, &steps, &mut random, &what);
+                    recovers(&place, case, &again, &expected, &what).await;
+                    second += 1;
+                }
+                tried.insert(image);
+            }
+        }
+    }
+    println!(
+        "{} queries, {cuts} steps, {images} disks left by a loss of power, {second} by a second one",
+        CASES.len()
+    );
+    assert!(images > 500 && second > 20, "{images} {second}");
+}
+
+/// Goes on from an image; gives the steps of the recovery.
+async fn recovers(place: &Place, case: &Case, image: &Image, expected: &[String], what: &str) -> Vec<Op> {
+    materialize(place.root(), image);
+    let before = place.rows();
+    assert!(contains(expected, &before), "{what}: rows that were never decided, or twice: {before:?}");
+    let tape = Arc::new(Tape::default());
+    place.run(case, &tape).await.unwrap_or_else(|e| panic!("{what}: {e}\n{:?}", image.keys()));
+    assert_eq!(place.rows(), expected, "{what}");
+    tape.ops()
+}
+
+/// A disk that a second loss of power leaves, in the middle of the recovery.
+fn cut_again(image: &Image, steps: &[Op], random: &mut SmallRng, what: &str) -> (Image, String) {
+    let mut model = Model::of(image);
+    let cut = random.random_range(0..steps.len());
+    steps[..cut].iter().for_each(|op| model.take(op));
+    let images = model.images(random);
+    let at = random.random_range(0..images.len());
+    let again = images.into_iter().nth(at).unwrap();
+    (again, format!("{what}, and once more after step {cut} of the recovery"))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn disk_that_refuses_a_step_stops_the_query_with_its_reason_and_loses_nothing() {
+    let mut refusals = 0;
+    for case in CASES {
+        let place = Place::new();
+        let (expected, ops) = undisturbed(&place, case).await;
+        for step in 0..ops.len() {
+            materialize(place.root(), &place.empty());
+            let (error, kind) = match step % 3 {
+                0 => (io::ErrorKind::StorageFull, ErrorKind::ResourceExhausted),
+                1 => (io::ErrorKind::PermissionDenied, ErrorKind::Invalid),
+                _ => (io::ErrorKind::Other, ErrorKind::Unavailable),
+            };
+            let what =
+                format!("{}: the disk refuses step {step}, {:?}, with {error:?}", case.name, ops[step]);
+            let refused = place.run(case, &Arc::new(Tape::failing_from(step, error))).await;
+            assert!(contains(&expected, &place.rows()), "{what}");
+            match refused {
+                Err(e) => assert_names_a_place(&e, kind, place.root(), &what),
+                // Only cleaning up was refused.
+                Ok(()) => assert_eq!(place.rows(), expected, "{what}"),
+            }
+            place.run(case, &Arc::default()).await.unwrap_or_else(|e| panic!("{what}, then: {e}"));
+            assert_eq!(place.rows(), expected, "{what}");
+            refusals += 1;
+        }
+    }
+    println!("{} queries, {refusals} steps refused by the disk", CASES.len());
+}
+
+fn assert_names_a_place(error: &Error, kind: ErrorKind, root: &Path, what: &str) {
+    assert_eq!(error.kind(), kind, "{what}: {error}");
+    let places = ["chk", "out", "offsets/", "commits/", "epochs/", "state/", "metadata.json"];
+    let named = error.message().contains(&root.display().to_string())
+        || places.iter().any(|place| error.message().contains(place));
+    assert!(named, "{what}: no place is named: {error}");
+}
+
+#[test]
+fn rows_of_an_image_are_part_of_the_expected_ones_when_none_is_twice() {
+    let rows = |rows: &[&str]| rows.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let whole = rows(&["a", "b", "b", "c"]);
+    assert!(contains(&whole, &rows(&["a", "b", "b"])) && contains(&whole, &[]));
+    assert!(!contains(&whole, &rows(&["a", "a"])) && !contains(&whole, &rows(&["d"])));
+}
