@@ -14,7 +14,7 @@ use std::io::{IsTerminal, Write};
 use std::sync::Arc;
 
 /// Texts that wait for the editor at most.
-const WAITING: usize = 64;
+const WAITING: usize = 8;
 
 /// See the module.
 pub(super) struct Screen {
@@ -74,15 +74,19 @@ impl Screen {
         });
     }
 
-    /// Everything that waits, once there is something and a line is edited.
+    /// The next text, once there is one and a line is edited. One at a time: what the editor has taken, but not yet
+    /// shown when its line is entered, appears with its next line only.
     fn next(&self) -> String {
         let mut state = self.state.lock();
-        while state.waiting.is_empty() || state.mode != Mode::Prompt {
+        loop {
+            if state.mode == Mode::Prompt
+                && let Some(text) = state.waiting.pop_front()
+            {
+                self.changed.notify_all();
+                return text;
+            }
             self.changed.wait(&mut state);
         }
-        let text = state.waiting.drain(..).collect();
-        self.changed.notify_all();
-        text
     }
 
     /// A line is about to be edited.

@@ -119,7 +119,7 @@ fn batches_of_the_background_come_below_the_insert_and_above_the_line() {
     person.enters("INSERT INTO s VALUES ('heron');");
     person.sees("Batch: 0");
     person.sees("| heron |");
-    person.sees("1 rows inserted");
+    person.sees("1 row inserted");
     person.sees("acequia> ");
     // Batches that come by themselves, while a line is typed.
     person.enters("CREATE STREAM r WITH (connector = 'rate', rows_per_second = '20');");
@@ -219,7 +219,7 @@ SHOW QUERIES;
     person.sees("^^^^^^");
     person.sees("2 rows inserted");
     person.sees("| 2024-01-01 00:00:00 |  30 |");
-    person.sees("1 rows inserted");
+    person.sees("1 row inserted");
     person.sees("running");
     person.sees("acequia> ");
     person.leaves();

@@ -111,10 +111,13 @@ impl Session {
         let count: usize = rows.iter().map(RecordBatch::num_rows).sum();
         if let Some(transaction) = self.inner.transaction.lock().as_mut() {
             transaction.rows.push((stream, rows));
-            return Ok(StatementOutput::Done(format!("{count} rows wait for COMMIT")));
+            return Ok(StatementOutput::Done(format!(
+                "{} for COMMIT",
+                if count == 1 { "1 row waits".to_string() } else { format!("{count} rows wait") }
+            )));
         }
         self.take_rows(vec![(stream, rows)])?;
-        Ok(StatementOutput::Step(format!("{count} rows inserted")))
+        Ok(StatementOutput::Step(format!("{} inserted", rows_of(count))))
     }
 
     /// Whether rows wait for COMMIT.
@@ -138,7 +141,7 @@ impl Session {
         let count: usize =
             transaction.rows.iter().flat_map(|(_, rows)| rows).map(RecordBatch::num_rows).sum();
         self.take_rows(transaction.rows)?;
-        Ok(StatementOutput::Step(format!("{count} rows inserted")))
+        Ok(StatementOutput::Step(format!("{} inserted", rows_of(count))))
     }
 
     pub(super) fn rollback(&self) -> Result<StatementOutput> {
@@ -233,6 +236,10 @@ fn check_columns(stream: &Stream, columns: &[String], width: usize) -> Result<()
 
 fn physical_columns(stream: &Stream) -> Vec<&str> {
     stream.source_schema().fields().iter().map(|f| f.name().as_str()).collect()
+}
+
+fn rows_of(count: usize) -> String {
+    if count == 1 { "1 row".to_string() } else { format!("{count} rows") }
 }
 
 /// Inserted rows in the columns of the stream, cast where need be.
