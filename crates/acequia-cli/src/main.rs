@@ -31,7 +31,7 @@ In a pipe there is no prompt, colour or timing; results go to standard output, e
 error. A statement that fails does not keep the next ones back, and the exit status is 1 at the end.
 Queries do not hold up the statements after them. At the end of the input those that read only
 in-memory streams are stopped once they are idle, and the others are waited for; Ctrl-C and SIGTERM
-finish their batches and commit them.")]
+finish their batches and commit them. Directives of test files (`-- error: text`) are comments here.")]
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,

@@ -108,12 +108,13 @@ fn open_history(editor: &mut LineEditor) -> Option<PathBuf> {
     Some(file)
 }
 
-/// Adds an item to the history and its file at once: a session that is killed has lost none. What holds a secret is
-/// not added.
+/// Adds an item to the history and its file at once: a session that is killed has lost none. What holds a secret
+/// is not added, nor is what only leaves.
 fn remember(editor: &mut LineEditor, file: Option<&Path>, item: &Item) {
     let (Item::Command(text) | Item::Statements { text, .. }) = item;
     let text = text.trim();
-    if text.is_empty() || history::holds_secret(text) {
+    let leaves = ["\\q", "exit", "quit"].contains(&text.trim_end_matches(';'));
+    if text.is_empty() || leaves || history::holds_secret(text) {
         return;
     }
     if editor.add_history_entry(text).unwrap_or(false)

@@ -191,7 +191,7 @@ fn tab_completes_and_the_history_outlives_the_session_without_secrets() {
 
     let mut person = Person::at(directory.path());
     const UP: &str = "\x1b[A";
-    person.types(&format!("{UP}{UP}"));
+    person.types(UP);
     person.sees("'kept whole' AS eight;");
     person.enters("");
     person.sees("| Int64(7) | eight      |");
