@@ -13,6 +13,9 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+/// How long a query takes to stop before that is explained.
+const PATIENCE: Duration = Duration::from_millis(300);
+
 /// How often a run that waits for its queries looks at them.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
@@ -147,8 +150,15 @@ impl Repl {
                 ended = query.await_termination() => return Some(("ended", ended)),
                 () = interrupts.next() => {}
             }
+            let mut stopping = std::pin::pin!(query.stop());
+            if let Ok(stopped) = tokio::time::timeout(PATIENCE, &mut stopping).await {
+                return Some(("stopped", stopped));
+            }
+            self.after_interrupt(&format!(
+                "stopping query `{name}` after its batch; Ctrl-C again does not wait"
+            ));
             tokio::select! {
-                stopped = query.stop() => Some(("stopped", stopped)),
+                stopped = stopping => Some(("stopped", stopped)),
                 () = interrupts.next() => None,
             }
         });

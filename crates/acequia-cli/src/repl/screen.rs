@@ -107,10 +107,7 @@ impl Screen {
     pub(super) fn direct(&self) {
         let mut state = self.state.lock();
         state.mode = Mode::Direct;
-        let texts: Vec<String> = state.waiting.drain(..).collect();
-        for text in texts {
-            state.write(&text);
-        }
+        state.write_waiting();
         self.changed.notify_all();
     }
 
@@ -133,12 +130,11 @@ impl Screen {
         while state.mode == Mode::Prompt && state.waiting.len() >= WAITING {
             self.changed.wait(&mut state);
         }
-        if state.mode == Mode::Direct || state.waiting.len() >= WAITING {
-            state.write(text);
-        } else {
-            state.waiting.push_back(text.to_string());
-            self.changed.notify_all();
+        state.waiting.push_back(text.to_string());
+        if state.mode == Mode::Direct || state.waiting.len() > WAITING {
+            state.write_waiting();
         }
+        self.changed.notify_all();
     }
 
     /// Whether nobody reads any more what is printed.
@@ -148,6 +144,12 @@ impl Screen {
 }
 
 impl State {
+    fn write_waiting(&mut self) {
+        while let Some(text) = self.waiting.pop_front() {
+            self.write(&text);
+        }
+    }
+
     fn write(&mut self, text: &str) {
         let mut out = std::io::stdout().lock();
         self.gone |= out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_err();

@@ -20,9 +20,16 @@ use {
 pub(super) struct Interrupts(Arc<Notify>);
 
 impl Interrupts {
-    /// Returns at the next Ctrl-C.
+    /// Returns at the next Ctrl-C, or at once for one that nobody has waited for yet: it came between the line and
+    /// what the line does.
     pub(super) async fn next(&self) {
         self.0.notified().await;
+    }
+
+    /// What was pressed up to now has had its effect.
+    pub(super) fn forget(&self) {
+        let mut pressed = std::pin::pin!(self.0.notified());
+        pressed.as_mut().enable();
     }
 }
 
@@ -49,7 +56,7 @@ impl Ending {
             tokio::spawn(async move {
                 loop {
                     keys.next().await;
-                    notify.notify_waiters();
+                    notify.notify_one();
                 }
             });
         }

@@ -33,6 +33,7 @@ pub(super) fn run(repl: &mut Repl) -> Result<()> {
         if let Some(helper) = editor.helper_mut() {
             helper.begin(input.open());
         }
+        repl.interrupts.forget();
         repl.screen.prompt();
         let styled = (prompt, repl.screen.paint("36", prompt));
         let line = editor.readline(&styled);

@@ -108,6 +108,26 @@ fn a_continuous_select_runs_until_ctrl_c_and_the_prompt_goes_on() {
 }
 
 #[test]
+fn a_batch_without_end_keeps_nobody() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut person = Person::at(directory.path());
+    person.enters("CREATE STREAM r WITH (connector = 'rate', rows_per_batch = '1000000000000');");
+    person.sees("stream `r` created");
+    person.enters("SELECT value FROM r WHERE value < 0 EMIT APPEND;");
+    person.sees("APPEND;\r\r\n");
+    person.interrupts();
+    person.sees("stopping query `q1` after its batch");
+    person.interrupts();
+    person.sees("query `q1` ends with the batch that runs");
+    person.enters("SELECT 40 + 2 AS answer;");
+    person.sees("42");
+    person.enters("\\q");
+    person.sees("stopping query `q1`; Ctrl-C leaves without waiting");
+    person.interrupts();
+    person.session.exp_eof().unwrap();
+}
+
+#[test]
 fn batches_of_the_background_come_below_the_insert_and_above_the_line() {
     let directory = tempfile::tempdir().unwrap();
     let mut person = Person::at(directory.path());
