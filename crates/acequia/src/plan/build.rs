@@ -7,7 +7,7 @@
 use super::delta::DeltaTable;
 use super::fingerprint::{self, fingerprint};
 use super::key::{self, Key};
-use super::node::{Island, Node, OperatorNode, SourceLeaf, StreamingPlan};
+use super::node::{Island, Node, OP, OperatorNode, SourceLeaf, StreamingPlan};
 use super::reset::IslandTemplate;
 use super::static_join::{linear_in_stream, rebuild_join, swap_join, weight_last};
 use super::time_key::time_key;
@@ -91,6 +91,9 @@ pub(super) async fn build(
     let weighted = part.change == Change::Retracting;
     let root = Node::Island(builder.close(part).await?);
     let schema = Arc::new(nullable(plan.schema().as_arrow()));
+    if mode == OutputMode::Changes && schema.column_with_name(OP).is_some() {
+        return Err(refuse::op_taken());
+    }
     let explain = explain::render(&root, &builder.sources, mode, key.as_deref(), &schema);
     Ok(StreamingPlan {
         root,

@@ -11,7 +11,7 @@ use datafusion::logical_expr::LogicalPlan;
 use std::sync::Arc;
 
 /// The name of the column that says what a row of `CHANGES` is.
-const OP: &str = "op";
+pub(super) const OP: &str = "op";
 
 /// A planned continuous query.
 #[derive(Debug)]

@@ -75,6 +75,11 @@ pub(super) fn grouping_sets_without_key() -> Error {
     )
 }
 
+/// `CHANGES` of a result that has the column which the mode adds.
+pub(super) fn op_taken() -> Error {
+    Error::invalid("CHANGES mode adds a column `op`, and the query has one of that name; rename it with AS")
+}
+
 /// A session window that is used for anything but grouping.
 pub(super) fn ungrouped_session() -> Error {
     Error::unsupported(
@@ -114,6 +119,10 @@ pub(super) fn node(plan: &LogicalPlan) -> Error {
         LogicalPlan::Limit(_) => {
             ("LIMIT over a stream", "limit an aggregate's result with EMIT COMPLETE, or leave it out")
         }
+        LogicalPlan::Unnest(_) => (
+            "UNNEST over the changing result of an aggregate",
+            "unnest below the aggregate, or use EMIT COMPLETE",
+        ),
         LogicalPlan::Window(_) => (
             "OVER (a window function) over a stream",
             "group by a window of event time, or use it over an aggregate with EMIT COMPLETE",

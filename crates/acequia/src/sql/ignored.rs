@@ -1,4 +1,4 @@
-//! Clauses that sqlparser reads and DataFusion's planner forgets.
+//! Clauses that sqlparser reads and DataFusion's planner forgets, or refuses with a dump of the syntax tree.
 //!
 //! The query without such a clause has another answer, so those are refused, with the form that works. Spark's
 //! `GROUP BY a, b WITH ROLLUP` and `GROUP BY a, b GROUPING SETS (..)` are brought into standard form. Clauses that ask
@@ -8,8 +8,8 @@ use super::error::location_of;
 use acequia_core::{Error, Location, Result};
 use datafusion::sql::parser::{CopyToSource, Statement as DataFusionStatement};
 use datafusion::sql::sqlparser::ast::{
-    Expr, GroupByExpr, GroupByWithModifier, Query, Select, Spanned, TableFactor, Visit, VisitMut, Visitor,
-    VisitorMut,
+    Expr, GroupByExpr, GroupByWithModifier, JoinOperator, Query, Select, Spanned, TableFactor, Visit,
+    VisitMut, Visitor, VisitorMut,
 };
 use datafusion::sql::sqlparser::tokenizer::Span;
 use std::ops::ControlFlow;
@@ -59,6 +59,13 @@ impl VisitorMut for Ignored {
                 None,
             ));
         }
+        let mut joins = select.from.iter().flat_map(|table| &table.joins);
+        if joins.any(|join| matches!(join.join_operator, JoinOperator::AsOf { .. })) {
+            return ControlFlow::Break((
+                "ASOF JOIN is not supported; join by equality and keep the latest row with an aggregate",
+                None,
+            ));
+        }
         group_by(&mut select.group_by)
     }
 
@@ -72,6 +79,9 @@ impl VisitorMut for Ignored {
             }
             TableFactor::Table { partitions, .. } if !partitions.is_empty() => {
                 "PARTITION behind a table is not supported; filter by the partition's column"
+            }
+            TableFactor::Pivot { .. } | TableFactor::Unpivot { .. } => {
+                "PIVOT and UNPIVOT are not supported; write sum(v) FILTER (WHERE k = 'a') AS a for each value"
             }
             TableFactor::Table { json_path: Some(_), .. } => {
                 "a path behind a table is not supported; take the field apart in the SELECT list"

@@ -1,0 +1,14 @@
+-- DISTINCT, DISTINCT ON and drop_duplicates below filters and aggregates.
+CREATE STREAM s (k VARCHAR, v BIGINT, f DOUBLE, ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '5' SECOND);
+CREATE TABLE t AS SELECT column1 AS k, column2 AS w FROM (VALUES ('a', 1), ('b', 2), ('b', 3), (NULL, 4));
+SELECT k, count(*) AS n FROM (SELECT DISTINCT k, v FROM s) GROUP BY k EMIT UPDATE;
+SELECT k, count(*) AS n FROM (SELECT DISTINCT k, v FROM s) GROUP BY k EMIT CHANGES;
+SELECT DISTINCT k FROM (SELECT k FROM s UNION SELECT k FROM t);
+SELECT * FROM (SELECT DISTINCT ON (k) k, v FROM s) WHERE v > 1;
+SELECT k, v FROM drop_duplicates(TABLE s, DESCRIPTOR(k)) WHERE k = 'a';
+SELECT * FROM drop_duplicates(TABLE (SELECT k, v, ts FROM s WHERE v > 1), DESCRIPTOR(k)) AS d WHERE d.v < 6;
+SELECT count(*) AS n FROM drop_duplicates(TABLE s, DESCRIPTOR(k)) WHERE k = 'a' EMIT UPDATE;
+INSERT INTO s VALUES ('a', 1, 1.5, '2026-01-01 00:00:01'), ('b', 2, 'NaN', '2026-01-01 00:00:03'), (NULL, 3, NULL, '2026-01-01 00:00:12');
+INSERT INTO s VALUES ('a', 5, -0.0, '2026-01-01 00:00:09'), ('c', NULL, 0.0, NULL), ('b', 2, 7, '2026-01-01 00:00:22');
+INSERT INTO s VALUES ('a', 9, '2', '2026-01-01 00:00:02'), ('b', -4, '3', '2026-01-01 00:00:25'), ('d', 0, 'Infinity', '2026-01-01 00:00:41');
+INSERT INTO s VALUES ('d', 10, 1, '2026-01-01 00:00:59'), ('a', 10, 1, '2026-01-01 00:00:30');

@@ -1,0 +1,24 @@
+-- What is not incremental is refused with the operator, the reason and a way out; never run per batch.
+CREATE STREAM s (k VARCHAR, v BIGINT, ts TIMESTAMP(3), WATERMARK FOR ts);
+CREATE TABLE t AS SELECT 1 AS v;
+CREATE MATERIALIZED VIEW mv AS SELECT k, count(*) AS n FROM s GROUP BY k;
+-- error: a materialized view inside a continuous query is not incremental yet: view=`mv`
+SELECT s.v, mv.n FROM s JOIN mv ON s.k = mv.k;
+-- error: is not incremental yet
+SELECT v FROM s WHERE v > (SELECT max(v) FROM s);
+-- error: WITH RECURSIVE over a stream is not incremental yet
+WITH RECURSIVE r AS (SELECT v FROM s UNION ALL SELECT v + 1 FROM r WHERE v < 3) SELECT * FROM r;
+-- error: drop_duplicates over the changing result of an aggregate
+SELECT * FROM drop_duplicates(TABLE (SELECT k, count(*) AS n FROM s GROUP BY k)) EMIT UPDATE;
+-- error: an aggregate over the changing result of an aggregate
+SELECT sum(n) AS total FROM (SELECT k, count(*) AS n FROM s GROUP BY k) EMIT CHANGES;
+-- error: random() and the like over the changing result
+SELECT k, count(*) AS n, random() AS r FROM s GROUP BY k EMIT CHANGES;
+-- error: in APPEND mode needs an event-time column with a watermark
+SELECT count(*) AS n FROM s GROUP BY ROLLUP (window(ts, '10 seconds')) EMIT APPEND;
+-- error: ASOF JOIN is not supported
+SELECT * FROM s ASOF JOIN t MATCH_CONDITION (s.v >= t.v);
+-- error: PIVOT and UNPIVOT are not supported; write sum(v) FILTER
+SELECT * FROM s PIVOT (sum(v) FOR k IN ('a'));
+-- error: UNNEST over the changing result of an aggregate is not incremental yet; unnest below the aggregate
+SELECT k, unnest(make_array(n, n + 1)) AS u FROM (SELECT k, count(*) AS n FROM s GROUP BY k) EMIT CHANGES;
