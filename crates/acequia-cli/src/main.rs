@@ -2,6 +2,7 @@
 
 mod completions;
 mod diagnostic;
+mod environment;
 mod repl;
 mod run;
 mod show;

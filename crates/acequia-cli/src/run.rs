@@ -1,5 +1,7 @@
 //! `acequia run FILE.sql`.
 
+use crate::diagnostic::{self, Source, Style};
+use crate::environment::wants_colour;
 use crate::show;
 use crate::signals::StopSignals;
 use crate::status::Status;
@@ -47,10 +49,9 @@ impl Run {
         match self.run(&mut reported) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
-                // An error event has told it already, unless it is none of a statement: a file that cannot be read.
-                if matches!(self.format, Format::Text) || !reported {
-                    // Nothing is left to do when even standard error is closed.
-                    let _ = writeln!(std::io::stderr(), "error: {error}");
+                // An error of a statement is told already: where the text is at hand.
+                if !reported {
+                    complain(&error, Source { text: "", first_line: 1, file: None });
                 }
                 ExitCode::from(1)
             }
@@ -67,8 +68,15 @@ impl Run {
             let script = Script::new(self.session(&status), ScriptOptions { step: self.step })?;
             let session = script.session();
             let mut emit = |event: Event| {
-                *reported |= matches!(event, Event::Error { expected: false, .. });
                 follow(&status, session, &event);
+                if let Event::Error { expected: false, error, .. } = &event {
+                    *reported = true;
+                    if matches!(self.format, Format::Text) {
+                        status.end();
+                        let file = self.file.to_str().filter(|file| *file != "-");
+                        complain(error, Source { text: &text, first_line: 1, file });
+                    }
+                }
                 print_event(&status, self.format, &event)
             };
             let ran = tokio::select! {
@@ -113,6 +121,13 @@ impl Run {
             Format::Json => Session::builder().console(Arc::new(NoConsole)),
         }
     }
+}
+
+/// Tells people an error.
+fn complain(error: &Error, source: Source<'_>) {
+    let style = Style { colour: wants_colour(), width: show::terminal_width() };
+    // Nothing is left to do when even standard error is closed.
+    let _ = std::io::stderr().write_all(diagnostic::render(error, source, style).as_bytes());
 }
 
 /// Keeps the lines of the queries as they are.

@@ -143,6 +143,9 @@ impl Line {
     }
 
     fn summary(&self) -> String {
+        if self.batches == 0 {
+            return "ended without a batch".to_string();
+        }
         let batches = if self.batches == 1 { "batch" } else { "batches" };
         let busy = Duration::from_secs_f64(self.busy_ms / 1_000.0);
         format!("ended: {} {batches}, {} rows in {busy:.1?}", self.batches, HumanCount(self.rows))

@@ -24,6 +24,9 @@ INSERT INTO bids VALUES ('owl', 5, '2024-01-01 00:00:21');
 SHOW QUERIES;
 ";
 
+/// Columns of a line of options.
+const WIDTH: usize = 90;
+
 const TOPICS: &[Topic] = &[
     Topic {
         name: "CREATE STREAM",
@@ -198,9 +201,7 @@ fn options_of(connector: &str) -> String {
             [] => option.name.to_string(),
             values => format!("{} ({})", option.name, values.join(", ")),
         };
-        let options: Vec<String> = list.into_iter().map(option).collect();
-        let options = if options.is_empty() { "no options".to_string() } else { options.join(", ") };
-        format!("{what} `{connector}`: {options}\n")
+        format!("{what} `{connector}`\n{}", folded(list.into_iter().map(option)))
     };
     let mut out = String::new();
     if source_connectors().contains(&connector) {
@@ -210,6 +211,25 @@ fn options_of(connector: &str) -> String {
         out.push_str(&line("sink", sink_options(connector)));
     }
     out
+}
+
+/// Texts separated by commas, on indented lines that fit most terminals.
+fn folded(texts: impl Iterator<Item = String>) -> String {
+    let mut lines: Vec<String> = vec![];
+    for text in texts {
+        match lines.last_mut() {
+            Some(line) if line.len() + text.len() < WIDTH => line.push_str(&format!(", {text}")),
+            Some(line) => {
+                line.push(',');
+                lines.push(text);
+            }
+            None => lines.push(text),
+        }
+    }
+    if lines.is_empty() {
+        lines.push("no options".to_string());
+    }
+    lines.iter().map(|line| format!("    {line}\n")).collect()
 }
 
 #[cfg(test)]
@@ -258,8 +278,8 @@ mod tests {
             ("sink", "CREATE SINK:"),
             ("emit", "EMIT:"),
             ("windows", "WINDOW:"),
-            ("parquet", "sink `parquet`: path"),
-            ("connectors", "stream `file`: path"),
+            ("parquet", "sink `parquet`\n    path"),
+            ("connectors", "stream `file`\n    path"),
             ("", "A statement ends"),
         ] {
             let found = text(asked).unwrap();

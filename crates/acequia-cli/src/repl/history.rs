@@ -1,5 +1,6 @@
 //! Where entered statements are kept, and which are not.
 
+use crate::environment::variable;
 use acequia::sql::{LexemeKind, lex};
 use acequia_core::options::is_secret;
 use std::path::PathBuf;
@@ -15,11 +16,6 @@ pub(super) fn file() -> Option<PathBuf> {
     let state =
         state.or_else(|| Some(PathBuf::from(variable("HOME")?).join(".local/state")).filter(absolute));
     Some(state?.join("acequia").join("history"))
-}
-
-#[expect(clippy::disallowed_methods, reason = "where a user's files are is told by the environment only")]
-pub(super) fn variable(name: &str) -> Option<String> {
-    std::env::var(name).ok()
 }
 
 /// Whether a text gives a secret, as `password = '...'` within `WITH (...)`. One that only names a variable of the

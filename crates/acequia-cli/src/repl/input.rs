@@ -1,6 +1,7 @@
 //! Lines, as they are typed, pasted or read, become commands and statements.
 //!
-//! A line that begins with `\` where no statement is open is a command; so are the words `exit`, `quit` and `help`.
+//! A line that begins with `\` is a command, also where a statement is open, which then stays so; in a string or a long
+//! comment it is part of that. The words `exit`, `quit` and `help` are commands where no statement is open.
 //! Statements are complete with the line whose last token is a `;`.
 
 use acequia::sql::{LexemeKind, is_complete, lex};
@@ -31,8 +32,11 @@ impl Input {
     /// Takes a line.
     pub(super) fn push(&mut self, line: &str) -> Option<Item> {
         self.lines += 1;
+        if line.trim_start().starts_with('\\') && !ends_inside(&self.open) {
+            return Some(Item::Command(line.trim().to_string()));
+        }
         if self.open.is_empty() {
-            if is_command(line) {
+            if is_command_word(line) {
                 return Some(Item::Command(line.trim().to_string()));
             }
             if says_nothing(line) {
@@ -64,12 +68,18 @@ impl Input {
     }
 }
 
-/// Whether a line is a command where no statement is open.
-fn is_command(line: &str) -> bool {
+/// Whether a text ends in the middle of a string, a quoted name or a comment of several lines.
+fn ends_inside(text: &str) -> bool {
+    let Some(last) = lex(text).into_iter().last() else { return false };
+    last.range.end == text.len() && !text[last.range].starts_with("--")
+}
+
+/// Whether a line without a `\` is a command where no statement is open.
+fn is_command_word(line: &str) -> bool {
     let line = line.trim();
     let word = line.trim_end_matches(';').trim_end();
     let plain = word.split_whitespace().next().unwrap_or_default().to_ascii_lowercase();
-    line.starts_with('\\') || matches!(word, "exit" | "quit" | "EXIT" | "QUIT") || plain == "help"
+    matches!(word, "exit" | "quit" | "EXIT" | "QUIT") || plain == "help"
 }
 
 /// Whether a line is blank or a comment that ends on it.
@@ -106,7 +116,10 @@ mod tests {
             ("SELECT ';\n;' AS a;", &["1: SELECT ';\n;' AS a;"]),
             ("/* a\n; */ SELECT 1;", &["1: /* a\n; */ SELECT 1;"]),
             ("\\d\n\\timing off\nSELECT 1;\n\\q", &["\\d", "\\timing off", "3: SELECT 1;", "\\q"]),
-            ("SELECT\n\\d\n;", &["1: SELECT\n\\d\n;"]),
+            ("SELECT\n\\d\n1;", &["\\d", "1: SELECT\n1;"]),
+            ("SELECT -- one\n\\d\n1;", &["\\d", "1: SELECT -- one\n1;"]),
+            ("SELECT '\n\\d\n';", &["1: SELECT '\n\\d\n';"]),
+            ("SELECT /*\n\\d\n*/ 1;", &["1: SELECT /*\n\\d\n*/ 1;"]),
             ("quit", &["quit"]),
             ("exit;", &["exit;"]),
             ("help emit", &["help emit"]),

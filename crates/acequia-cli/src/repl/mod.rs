@@ -27,12 +27,13 @@ mod terminal;
 mod words;
 
 use crate::diagnostic::{self, Source, Style};
+use crate::environment::wants_colour;
 use acequia::{Error, Result, Session};
 use activity::Activity;
 use input::{Input, Item};
 use screen::Screen;
 use signals::{Ending, Interrupts};
-use std::io::{BufRead, IsTerminal};
+use std::io::BufRead;
 use std::process::ExitCode;
 use std::sync::Arc;
 use tokio::runtime::Runtime;
@@ -91,7 +92,7 @@ fn run() -> Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(THREADS).enable_all().build();
     let runtime = runtime.map_err(|e| Error::from(e).context("start"))?;
     let interactive = screen::is_interactive();
-    let screen = Screen::new(in_colour(interactive));
+    let screen = Screen::new(interactive && wants_colour());
     let activity = Activity::new(Arc::clone(&screen), interactive);
     let session =
         Session::builder().console(Arc::<Screen>::clone(&screen)).listener(Arc::<Activity>::clone(&activity));
@@ -124,13 +125,6 @@ fn run() -> Result<ExitCode> {
     // A statement that was interrupted may still hold a thread.
     repl.runtime.shutdown_background();
     Ok(ExitCode::from(u8::from(failed)))
-}
-
-/// Whether colours are wanted and can be shown.
-fn in_colour(interactive: bool) -> bool {
-    let wanted = history::variable("NO_COLOR").is_none_or(|value| value.is_empty());
-    let able = history::variable("TERM").is_some_and(|term| term != "dumb");
-    interactive && wanted && able && std::io::stderr().is_terminal()
 }
 
 impl Repl {

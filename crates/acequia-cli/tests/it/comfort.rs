@@ -52,7 +52,7 @@ fn second_interrupt_ends_a_run_whose_batch_has_no_end() {
     terminal.send_control('c').unwrap();
     terminal.exp_string("Ctrl-C again ends at once").unwrap();
     terminal.send_control('c').unwrap();
-    terminal.exp_string("error: ended in the middle of a batch").unwrap();
+    terminal.exp_string("ended in the middle of a batch").unwrap();
     terminal.exp_eof().unwrap();
 }
 
@@ -73,6 +73,10 @@ fn exit_status_is_as_documented() {
     for (arguments, status) in table {
         assert_eq!(output(arguments).status.code(), Some(status), "{arguments:?}");
     }
+    let stderr = String::from_utf8(output(&["run", bad.to_str().unwrap()]).stderr).unwrap();
+    let place = format!(" --> {}:2:8\n2 | SELECT nothing;\n  |        ^^^^^^^\n", bad.display());
+    assert!(stderr.starts_with("error: ") && stderr.ends_with(&place), "{stderr}");
+    assert_eq!(stderr.matches("error").count(), 1, "told once: {stderr}");
     let told = output(&["run", bad.to_str().unwrap(), "--format", "json"]);
     let lines = String::from_utf8(told.stdout).unwrap();
     assert!(

@@ -174,7 +174,8 @@ impl SessionBuilder {
         let queries = Arc::default();
         let state = SessionStateBuilder::new().with_config(config).with_default_features();
         let state = functions::install(state, functions::Mode::Batch).map_err(from_datafusion)?;
-        let context = SessionContext::new_with_state(state);
+        // Files can be read by their path: SELECT * FROM 'out/totals'.
+        let context = SessionContext::new_with_state(state).enable_url_table();
         introspect::register(&context, Arc::clone(&queries));
         let inner = Inner {
             context,
