@@ -8,3 +8,10 @@ cargo test --workspace --locked
 
 echo "== an independent reader over the main example"
 ./scripts/check_parquet.sh
+
+echo "== fuzzers, for a short while"
+if command -v c++ >/dev/null; then
+    ./scripts/fuzz.sh 5
+else
+    echo "skipped: libFuzzer needs a C++ compiler, and there is none"
+fi

@@ -156,7 +156,8 @@ pub(crate) fn decode<T: Record>(object: &Path, bytes: &[u8]) -> Result<T> {
     let (version, json) = split(bytes).ok_or_else(|| damaged("not a record"))?;
     let (found, body) = bytes.split_at(bytes.len() - json.len() - 2);
     debug_assert_eq!(body[0], b'\n');
-    if found != header(T::KIND, version, json).as_bytes() {
+    // A fuzzer is to reach what is behind the checksum.
+    if found != header(T::KIND, version, json).as_bytes() && !cfg!(fuzzing) {
         return Err(damaged(&format!(
             "checksum or kind does not match, expected a record of kind {}",
             T::KIND

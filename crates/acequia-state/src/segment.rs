@@ -260,7 +260,8 @@ impl Segment {
         let start = (self.size - TAIL_BYTES as u64).checked_sub(length);
         let start = start.ok_or_else(|| self.damaged("footer is longer than the file"))?;
         let bytes = self.range(start, length).await?;
-        if crc32c::crc32c(&bytes) != crc || crc != expected.crc {
+        // A fuzzer is to reach what is behind the checksum.
+        if (crc32c::crc32c(&bytes) != crc || crc != expected.crc) && !cfg!(fuzzing) {
             return Err(self.damaged("checksum of the footer does not match"));
         }
         let footer: Footer = serde_json::from_slice(&bytes).map_err(|e| self.damaged(e))?;

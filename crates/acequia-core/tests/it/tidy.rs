@@ -12,6 +12,7 @@ const FLOORS: &[(&str, u32)] = &[
     ("acequia", 2),
     ("acequia-sqltest", 3),
     ("acequia-cli", 4),
+    ("acequia-fuzz", 4),
 ];
 
 /// Rooms of the crate `acequia` from the bottom up; one may use only rooms of lower numbers.

@@ -190,15 +190,14 @@ async fn disk_that_refuses_a_step_stops_the_query_with_its_reason_and_loses_noth
     for case in CASES {
         let place = Place::new();
         let (expected, ops) = undisturbed(&place, case).await;
-        for step in 0..ops.len() {
+        for (step, op) in ops.iter().enumerate() {
             materialize(place.root(), &place.empty());
             let (error, kind) = match step % 3 {
                 0 => (io::ErrorKind::StorageFull, ErrorKind::ResourceExhausted),
                 1 => (io::ErrorKind::PermissionDenied, ErrorKind::Invalid),
                 _ => (io::ErrorKind::Other, ErrorKind::Unavailable),
             };
-            let what =
-                format!("{}: the disk refuses step {step}, {:?}, with {error:?}", case.name, ops[step]);
+            let what = format!("{}: the disk refuses step {step}, {op:?}, with {error:?}", case.name);
             let refused = place.run(case, &Arc::new(Tape::failing_from(step, error))).await;
             assert!(contains(&expected, &place.rows()), "{what}");
             match refused {
