@@ -12,9 +12,9 @@ use std::process::ExitCode;
 #[command(
     after_help = "Beside each name.sql stands name.out, its golden output: what `acequia run name.sql --step
 --format json` prints, durations left out, under the statements as comments. Every file also
-runs row by row, with all rows at once, and with a restart of its queries after every step;
-each time its continuous queries are compared with the answer of the same query over the same
-rows as a batch.
+runs row by row, with all rows at once, with its state in four shards, and with a restart of
+its queries after every step, each in another number of shards; each time its continuous
+queries are compared with the answer of the same query over the same rows as a batch.
 
 Comments right above a statement:
   -- error: TEXT            it fails, and its message contains the text

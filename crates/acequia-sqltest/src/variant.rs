@@ -1,15 +1,16 @@
 //! One run of a file, its rows cut into micro-batches in one way.
 //!
-//! | variant | rows | queries |
-//! |---|---|---|
-//! | as written | as the statements hand them over | run through |
-//! | row by row | one micro-batch each | run through |
-//! | all at once | all up to the next statement of another kind are one micro-batch | run through |
-//! | restarts | as written | each that can go on from a checkpoint is stopped after every step, and goes on from it |
+//! | variant | rows | shards | queries |
+//! |---|---|---|---|
+//! | as written | as the statements hand them over | 1 | run through |
+//! | row by row | one micro-batch each | 1 | run through |
+//! | all at once | all up to the next statement of another kind are one micro-batch | 1 | run through |
+//! | four shards | as written | 4 | run through |
+//! | restarts | as written | another number with every restart | each that can go on from a checkpoint is stopped after every step, and goes on from it |
 //!
-//! The golden output holds for the first alone, since watermarks move batch by batch. In each of them the oracle checks
-//! every query whenever all are idle. A number of shards is no setting yet; its variants belong into
-//! [`Variant::ALL`] as soon as it is one.
+//! The golden output holds for the first alone, since watermarks move batch by batch and rows of a batch come shard by
+//! shard. In each of them the oracle checks every query whenever all are idle. A file that sets `acequia.shards` has
+//! that many shards in all of them, until its next restart.
 //!
 //! Time stands still and moves on by a second with every statement that hands over rows, so that `now()` and sources
 //! that go by the clock are the same in every run.
@@ -19,7 +20,7 @@ use crate::event::Event;
 use crate::oracle::Oracle;
 use crate::script::{Script, ScriptOptions};
 use acequia::sql::{ParsedStatement, SourceStatement, Statement, split};
-use acequia::{NoConsole, Result, Session, StepSplit};
+use acequia::{NoConsole, Result, Session, Shards, StepSplit};
 use acequia_core::{ManualClock, Options, Timestamp};
 use indexmap::IndexMap;
 use std::collections::HashSet;
@@ -33,6 +34,9 @@ const START: Timestamp = Timestamp(1_767_225_600_000_000);
 /// How much time passes with every hand-over of rows.
 const TICK: Duration = Duration::from_secs(1);
 
+/// How many shards queries have after each restart, over and over; before the first it is one.
+const SHARDS: [usize; 4] = [4, 2, 1, 7];
+
 /// A way to run a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Variant {
@@ -42,13 +46,16 @@ pub enum Variant {
     RowByRow,
     /// Rows between two statements of another kind are one micro-batch.
     AllAtOnce,
-    /// Queries are stopped after every step and go on from their checkpoint.
+    /// As written, each operator in four shards.
+    FourShards,
+    /// Queries are stopped after every step and go on from their checkpoint, in another number of shards.
     Restarts,
 }
 
 impl Variant {
     /// Every variant, the one as written first.
-    pub const ALL: [Self; 4] = [Self::AsWritten, Self::RowByRow, Self::AllAtOnce, Self::Restarts];
+    pub const ALL: [Self; 5] =
+        [Self::AsWritten, Self::RowByRow, Self::AllAtOnce, Self::FourShards, Self::Restarts];
 
     /// Its name, in reports.
     pub fn name(self) -> &'static str {
@@ -56,6 +63,7 @@ impl Variant {
             Self::AsWritten => "as written",
             Self::RowByRow => "row by row",
             Self::AllAtOnce => "all at once",
+            Self::FourShards => "four shards",
             Self::Restarts => "restarts",
         }
     }
@@ -64,8 +72,12 @@ impl Variant {
         match self {
             Self::RowByRow => StepSplit::RowByRow,
             Self::AllAtOnce => StepSplit::Held,
-            Self::AsWritten | Self::Restarts => StepSplit::AsGiven,
+            Self::AsWritten | Self::FourShards | Self::Restarts => StepSplit::AsGiven,
         }
+    }
+
+    fn shards(self) -> Result<Shards> {
+        Shards::new(if self == Self::FourShards { 4 } else { 1 })
     }
 }
 
@@ -89,7 +101,8 @@ pub async fn run(text: &str, scratch: &Path, variant: Variant) -> Result<Transcr
         .clock(Arc::new(clock.clone()))
         // What `console` sinks get is in the transcript.
         .console(Arc::new(NoConsole))
-        .step_split(variant.split());
+        .step_split(variant.split())
+        .shards(variant.shards()?);
     let script = Script::new(builder, ScriptOptions { step: true })?;
     let oracle = Oracle::new(script.session(), Arc::new(clock.clone()))?;
     let restarts = (variant == Variant::Restarts).then(|| Restarts::new(scratch));
@@ -199,7 +212,7 @@ impl FileRun {
     }
 
     async fn restart(&mut self) -> Result<()> {
-        let Some(restarts) = &self.restarts else { return Ok(()) };
+        let Some(restarts) = &mut self.restarts else { return Ok(()) };
         restarts.restart(self.script.session()).await?;
         let mut events = vec![];
         let settled = self.script.settle(&mut collect(&mut events)).await;
@@ -255,12 +268,18 @@ impl Transcript {
 struct Restarts {
     checkpoints: std::path::PathBuf,
     started: usize,
+    restarted: usize,
     statements: IndexMap<String, ParsedStatement>,
 }
 
 impl Restarts {
     fn new(scratch: &Path) -> Self {
-        Self { checkpoints: scratch.join("checkpoints"), started: 0, statements: IndexMap::new() }
+        Self {
+            checkpoints: scratch.join("checkpoints"),
+            started: 0,
+            restarted: 0,
+            statements: IndexMap::new(),
+        }
     }
 
     /// Gives the query of the statement a checkpoint, if it has none; returns the statement as it is then.
@@ -295,7 +314,10 @@ impl Restarts {
         Ok(())
     }
 
-    async fn restart(&self, session: &Session) -> Result<()> {
+    async fn restart(&mut self, session: &Session) -> Result<()> {
+        let shards = SHARDS[self.restarted % SHARDS.len()];
+        self.restarted += 1;
+        session.sql(&format!("SET acequia.shards = {shards}")).await?;
         for query in session.active_queries() {
             let name = query.handle.name();
             let Some(statement) = self.statements.get(name) else { continue };

@@ -75,7 +75,7 @@ pub(super) const AFTER: &[(&[&str], &[&str])] = &[
     (&["GROUP"], &["BY"]),
     (&["ORDER"], &["BY"]),
     (&["PARTITION"], &["BY"]),
-    (&["SET"], &["acequia.watermark.policy", "datafusion."]),
+    (&["SET"], &["acequia.shards", "acequia.watermark.policy", "datafusion."]),
 ];
 
 /// Words within a query.

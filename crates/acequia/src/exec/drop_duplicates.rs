@@ -10,6 +10,7 @@
 //! Rows below the watermark are late in the last two cases. Keys leave by an index of their expiry, never by visiting
 //! all. Saved state: the table `keys`, the key columns and `expiry`.
 
+use super::route::{RouteColumn, RouteValue};
 use super::{BatchContext, Operator, TimeBound};
 use acequia_core::state::{Stateful, TableDef, TableDelta, TableKind};
 use acequia_core::{Error, OperatorId, Result, Watermark};
@@ -63,6 +64,21 @@ pub struct DropDuplicatesSpec {
     pub columns: Vec<usize>,
     /// When keys are forgotten.
     pub expiry: Expiry,
+}
+
+impl DropDuplicatesSpec {
+    /// The columns that tell shards apart: those of the key, its event time only if it is the only one.
+    pub(super) fn routing(&self) -> Vec<RouteColumn> {
+        let route = |(saved, column): (usize, &usize)| RouteColumn {
+            column: *column,
+            saved,
+            value: RouteValue::Plain(self.schema.field(*column).data_type().clone()),
+        };
+        let all: Vec<RouteColumn> = self.columns.iter().enumerate().map(route).collect();
+        let untimed = |route: &&RouteColumn| !matches!(self.expiry, Expiry::InKey { column, .. } if column == route.column);
+        let untimed: Vec<RouteColumn> = all.iter().filter(untimed).cloned().collect();
+        if untimed.is_empty() { all } else { untimed }
+    }
 }
 
 /// See the [module](self).

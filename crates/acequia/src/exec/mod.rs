@@ -11,13 +11,16 @@ mod aggregate;
 mod drop_duplicates;
 mod group_states;
 mod key_table;
+mod route;
 mod session_aggregate;
+mod sharded;
 #[cfg(test)]
 mod twin;
 
 pub use aggregate::{AggregateOperator, AggregateSpec, Emit, TimeBound, TimeKey, raw_input};
 pub use drop_duplicates::{DropDuplicatesOperator, DropDuplicatesSpec, Expiry};
 pub use session_aggregate::{SessionAggregateOperator, SessionColumns, SessionSpec};
+pub use sharded::{Sharding, Shards};
 
 use acequia_core::state::Stateful;
 use acequia_core::{BatchId, Result, Timestamp, Watermark};

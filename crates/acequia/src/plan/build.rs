@@ -15,10 +15,7 @@ use super::watermark::{EventTimeObservers, WatermarkPlanner};
 use super::{Slot, duplicates, explain, refuse, sessions};
 use crate::catalog::{MaterializedTable, StreamScan};
 use crate::error::from_datafusion;
-use crate::exec::{
-    AggregateOperator, AggregateSpec, DropDuplicatesOperator, Emit, Operator, SessionAggregateOperator,
-    WEIGHT, raw_input,
-};
+use crate::exec::{AggregateSpec, Emit, Sharding, Shards, WEIGHT, raw_input};
 use crate::functions::{
     BatchTime, DropDuplicates, EventTimeWatermark, TimeColumn, TimeColumns, TimeRole, event_time_columns,
 };
@@ -65,6 +62,7 @@ pub(super) async fn build(
     state: &SessionState,
     plan: &LogicalPlan,
     mode: OutputMode,
+    shards: Shards,
     batch_time: Arc<BatchTime>,
 ) -> Result<StreamingPlan> {
     sessions::check(plan)?;
@@ -77,6 +75,7 @@ pub(super) async fn build(
         task: state.task_ctx(),
         planner: DefaultPhysicalPlanner::with_extension_planners(vec![Arc::new(planner)]),
         mode,
+        shards,
         upserts: key::reaches_root_unfiltered(plan),
         sources: vec![],
         operators: 0,
@@ -121,6 +120,7 @@ struct Builder<'a> {
     task: Arc<TaskContext>,
     planner: DefaultPhysicalPlanner,
     mode: OutputMode,
+    shards: Shards,
     upserts: bool,
     sources: Vec<SourceLeaf>,
     operators: u32,
@@ -296,13 +296,14 @@ impl Builder<'_> {
         let (emit, change) = self.emission(distinct, session, timed, plan)?;
         let id = self.next_id();
         let spec = AggregateSpec::from_exec(exec, id, time, emit)?;
-        let (name, operator): (_, Box<dyn Operator>) = if session {
+        let (name, sharding) = if session {
             let spec = sessions::spec(spec, groups)?;
-            ("session_aggregate", Box::new(SessionAggregateOperator::try_new(spec)?))
+            ("session_aggregate", Sharding::session_aggregate(spec, self.shards)?)
         } else {
-            (if distinct { "distinct" } else { "aggregate" }, Box::new(AggregateOperator::try_new(spec)?))
+            (if distinct { "distinct" } else { "aggregate" }, Sharding::aggregate(spec, self.shards)?)
         };
-        let description = explain::aggregate(plan, emit, groups);
+        let Sharding { operator, by } = sharding;
+        let description = explain::aggregate(plan, emit, groups) + &explain::shards(self.shards, &by, plan);
         let fingerprint = format!("{} {}", fingerprint(name, plan, &times), fingerprint::emission(emit));
         let node =
             OperatorNode { id, name, fingerprint, description, chained, operator, inputs: vec![island] };
@@ -341,7 +342,8 @@ impl Builder<'_> {
         let spec = duplicates::spec(node, id, schema)?;
         let description = explain::drop_duplicates(node, &spec);
         let expires = fingerprint::expiry(&spec.expiry);
-        let operator = Box::new(DropDuplicatesOperator::try_new(spec)?);
+        let Sharding { operator, by } = Sharding::drop_duplicates(spec, self.shards)?;
+        let description = description + &explain::shards(self.shards, &by, plan);
         let name = "drop_duplicates";
         let fingerprint = format!("{} {expires}", fingerprint(name, plan, &[]));
         let node =

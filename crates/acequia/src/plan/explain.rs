@@ -2,7 +2,7 @@
 
 use super::key;
 use super::node::{Island, Node, OperatorNode, SourceLeaf};
-use crate::exec::{DropDuplicatesSpec, Emit, Expiry};
+use crate::exec::{DropDuplicatesSpec, Emit, Expiry, Shards};
 use crate::functions::{DropDuplicates, TimeColumn};
 use acequia_core::OutputMode;
 use arrow::datatypes::Schema;
@@ -55,6 +55,15 @@ pub(super) fn drop_duplicates(node: &DropDuplicates, spec: &DropDuplicatesSpec) 
         }
     };
     format!("key=[{}], evicted by={evicts}", columns.join(", "))
+}
+
+/// Into how many shards an operator is split, and by which columns; nothing for one in one piece.
+pub(super) fn shards(shards: Shards, by: &[usize], plan: &LogicalPlan) -> String {
+    if by.is_empty() {
+        return String::new();
+    }
+    let names: Vec<&str> = by.iter().map(|index| plan.schema().field(*index).name().as_str()).collect();
+    format!(", shards={shards} by=[{}]", names.join(", "))
 }
 
 fn line(depth: usize, text: &str, out: &mut String) {

@@ -27,6 +27,7 @@ pub use delta::Slot;
 pub use node::{Island, Node, OperatorNode, SourceLeaf, StreamingPlan};
 pub use watermark::{EventTimeObserver, EventTimeObservers};
 
+use crate::exec::Shards;
 use crate::functions::BatchTime;
 use acequia_core::{ErrorKind, OutputMode, Result};
 use datafusion::execution::SessionState;
@@ -35,7 +36,8 @@ use std::sync::Arc;
 
 /// Plans a continuous query.
 ///
-/// Without a mode it is `APPEND` where the query allows it, otherwise `UPDATE`.
+/// Without a mode it is `APPEND` where the query allows it, otherwise `UPDATE`. The number of shards changes neither
+/// the answer nor what a checkpoint holds.
 ///
 /// # Errors
 /// `Unsupported` for what cannot be incremental in this mode; `Invalid` for what is wrong in itself.
@@ -43,16 +45,17 @@ pub async fn plan_streaming(
     state: &SessionState,
     plan: LogicalPlan,
     mode: Option<OutputMode>,
+    shards: Shards,
 ) -> Result<StreamingPlan> {
     let batch_time = Arc::new(BatchTime::default());
     let state = optimize::streaming_state(state);
     let logical = plan.clone();
     let plan = optimize::optimize(&state, plan, &batch_time)?;
     let first = mode.unwrap_or(OutputMode::Append);
-    let planned = build::build(&state, &plan, first, Arc::clone(&batch_time)).await;
+    let planned = build::build(&state, &plan, first, shards, Arc::clone(&batch_time)).await;
     let planned = match planned {
         Err(e) if mode.is_none() && e.kind() == ErrorKind::Unsupported => {
-            build::build(&state, &plan, OutputMode::Update, batch_time).await
+            build::build(&state, &plan, OutputMode::Update, shards, batch_time).await
         }
         planned => planned,
     };

@@ -32,6 +32,7 @@ pub use writer::DataStreamWriter;
 
 use crate::catalog::Catalog;
 use crate::error::{from_datafusion, from_planning};
+use crate::exec::Shards;
 use crate::functions;
 use crate::plan::is_streaming;
 use crate::runtime::{QueryListener, StreamingQuery, WatermarkPolicy};
@@ -101,12 +102,19 @@ pub(crate) struct Inner {
     transaction: Mutex<Option<insert::Transaction>>,
     split: StepSplit,
     held: Mutex<insert::StreamRows>,
-    policy: Mutex<WatermarkPolicy>,
+    settings: Mutex<Settings>,
     clock: Arc<dyn Clock>,
     disk: Disk,
     console: Arc<dyn ConsoleOut>,
     on_output: Option<OutputListener>,
     listener: Option<Arc<dyn QueryListener>>,
+}
+
+/// What `SET acequia.... = ...` sets, for queries that are started after it.
+#[derive(Default)]
+struct Settings {
+    policy: WatermarkPolicy,
+    shards: Shards,
 }
 
 /// Makes a [`Session`].
@@ -118,6 +126,7 @@ pub struct SessionBuilder {
     on_output: Option<OutputListener>,
     listener: Option<Arc<dyn QueryListener>>,
     split: StepSplit,
+    shards: Shards,
 }
 
 impl SessionBuilder {
@@ -163,6 +172,14 @@ impl SessionBuilder {
         self
     }
 
+    /// Into how many shards queries split the state of each operator, until `SET acequia.shards` says otherwise; one by
+    /// default.
+    #[must_use]
+    pub fn shards(mut self, shards: Shards) -> Self {
+        self.shards = shards;
+        self
+    }
+
     /// The session.
     ///
     /// # Errors
@@ -185,7 +202,7 @@ impl SessionBuilder {
             transaction: Mutex::default(),
             split: self.split,
             held: Mutex::default(),
-            policy: Mutex::default(),
+            settings: Mutex::new(Settings { shards: self.shards, ..Settings::default() }),
             clock: self.clock.unwrap_or_else(|| Arc::new(SystemClock::default())),
             disk: self.disk,
             console: self.console.unwrap_or_else(|| Arc::new(console::Stdout)),
@@ -317,13 +334,14 @@ impl Session {
     fn set(&self, key: &str, value: &str) -> Result<StatementOutput> {
         match key {
             "acequia.watermark.policy" => {
-                *self.inner.policy.lock() = match value.to_ascii_lowercase().as_str() {
+                self.inner.settings.lock().policy = match value.to_ascii_lowercase().as_str() {
                     "min" => WatermarkPolicy::Min,
                     "max" => WatermarkPolicy::Max,
                     _ => return Err(unknown("watermark policy", value, ["min", "max"])),
                 };
             }
-            _ => return Err(unknown("setting", key, ["acequia.watermark.policy"])),
+            "acequia.shards" => self.inner.settings.lock().shards = value.parse()?,
+            _ => return Err(unknown("setting", key, ["acequia.watermark.policy", "acequia.shards"])),
         }
         Ok(StatementOutput::Done(format!("{key} = {value}")))
     }

@@ -9,7 +9,6 @@ use acequia_connectors::sinks::{BatchListener, MemoryTable, SinkEnvironment, Sin
 use acequia_core::{Error, Location, Options, OutputMode, Result, Sink, options::unknown};
 use arrow::array::StringArray;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use datafusion::execution::SessionState;
 use datafusion::logical_expr::LogicalPlan;
 use futures::FutureExt;
 use std::sync::Arc;
@@ -40,15 +39,16 @@ pub(super) struct Planned {
 impl Planned {
     /// As [`plan_streaming`].
     pub(super) async fn new(
-        state: SessionState,
+        session: &Session,
         logical: LogicalPlan,
         mode: Option<OutputMode>,
     ) -> Result<Self> {
-        let plan = plan_streaming(&state, logical.clone(), mode).await?;
+        let (state, shards) = (session.state(), session.inner.settings.lock().shards);
+        let plan = plan_streaming(&state, logical.clone(), mode, shards).await?;
         let mode = plan.mode;
         let replan: PlanFactory = Arc::new(move || {
             let (state, logical) = (state.clone(), logical.clone());
-            async move { plan_streaming(&state, logical, Some(mode)).await }.boxed()
+            async move { plan_streaming(&state, logical, Some(mode), shards).await }.boxed()
         });
         Ok(Self { plan, replan })
     }
@@ -137,7 +137,7 @@ impl Session {
 
     pub(super) async fn plan_streaming(&self, plan: LogicalPlan, query: &ContinuousQuery) -> Result<Planned> {
         let mode = query.emit.as_ref().map(|(mode, _)| *mode);
-        let planned = Planned::new(self.state(), plan, mode).await;
+        let planned = Planned::new(self, plan, mode).await;
         let at = query.emit.as_ref().map_or(query.location, |(_, at)| *at);
         planned.map_err(|e| e.at(at))
     }
@@ -261,7 +261,7 @@ impl Session {
             sink,
             checkpoint: place.transpose()?,
             trigger: settings.trigger,
-            policy: *self.inner.policy.lock(),
+            policy: self.inner.settings.lock().policy,
             clock: Arc::clone(&self.inner.clock),
             listener: self.inner.listener.clone(),
         };

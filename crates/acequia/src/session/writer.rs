@@ -73,7 +73,7 @@ impl DataStreamWriter {
     /// # Errors
     /// `Unsupported` for what is not incremental; `Invalid` for options; those of checkpoint, sources and sink.
     pub async fn start(self) -> Result<Arc<StreamingQuery>> {
-        let planned = Planned::new(self.session.state(), self.plan, self.mode).await?;
+        let planned = Planned::new(&self.session, self.plan, self.mode).await?;
         let mut options = Options::new(format!("sink `{}`", self.connector));
         for (key, value) in self.options {
             options.insert(&key, value)?;

@@ -41,7 +41,7 @@ use pane::{Pane, PaneRows};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use time::TimeLayout;
-pub(super) use time::{from_int64, to_int64};
+pub(super) use time::{from_int64, times_in, to_int64};
 
 /// The pane of a time; `None` for groups without one, which stay for ever.
 type PaneKey = Option<i64>;

@@ -3,8 +3,9 @@
 use super::emit::{GATHER_ROWS, coalesce};
 use super::pane::{Pane, PaneRows};
 use super::time::{TimeLayout, from_int64};
-use super::{AggregateOperator, AggregateSpec, PaneKey, TimedRows, recount};
+use super::{AggregateOperator, AggregateSpec, PaneKey, TimeKey, TimedRows, recount};
 use crate::exec::group_states::{Arguments, StatePlan};
+use crate::exec::route::{RouteColumn, RouteValue};
 use acequia_core::state::{Stateful, TableDef, TableDelta, TableKind};
 use acequia_core::{Error, Result};
 use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch, RecordBatchOptions};
@@ -49,6 +50,31 @@ impl AggregateOperator {
         columns.extend(pane.states.states(ids)?);
         let options = RecordBatchOptions::new().with_row_count(Some(ids.len()));
         Ok(RecordBatch::try_new_with_options(Arc::clone(&self.table.schema), columns, &options)?)
+    }
+
+    /// The group columns that tell shards apart: those that every grouping set has, the time only if it is the only one.
+    pub(in crate::exec) fn routing(&self) -> Vec<RouteColumn> {
+        let sets = self.spec.group_by.groups();
+        let in_every_set = |c: usize| sets.iter().all(|nulls| nulls.get(c) == Some(&false));
+        let first = usize::from(self.time.is_some());
+        let saved = (0..self.spec.group_by.num_group_exprs()).filter(|c| self.is_saved(*c)).enumerate();
+        let keys = saved.filter(|(_, c)| in_every_set(*c));
+        let keys = keys.filter(|(_, c)| self.time.as_ref().is_none_or(|time| time.key.column != *c));
+        let data_type = |c: usize| self.spec.output_schema.field(c).data_type().clone();
+        let keys: Vec<RouteColumn> = keys
+            .map(|(place, c)| RouteColumn {
+                column: c,
+                saved: first + place,
+                value: RouteValue::Plain(data_type(c)),
+            })
+            .collect();
+        let time = self.time.as_ref().map(|time| &time.key).filter(|time| in_every_set(time.column));
+        match time {
+            Some(TimeKey { column, field, .. }) if keys.is_empty() => {
+                vec![RouteColumn { column: *column, saved: 0, value: RouteValue::Time { field: *field } }]
+            }
+            _ => keys,
+        }
     }
 
     fn is_saved(&self, column: usize) -> bool {

@@ -1,6 +1,7 @@
 //! Aggregates against DataFusion's answer over all rows at once, after every batch.
 
 use super::*;
+use crate::exec::sharded::{Sharding, Shards};
 use crate::exec::twin::{self, Folded, Saved, answer, assert_same, at, input_of, lines, sorted, together};
 use acequia_core::state::Stateful;
 use acequia_core::{OperatorId, Timestamp};
@@ -82,11 +83,19 @@ impl Upserted {
     }
 }
 
+/// The operator in so many shards.
+fn operator(spec: &AggregateSpec, shards: usize, native: bool) -> Box<dyn Operator> {
+    let shards = Shards::new(shards).unwrap();
+    let one = |spec| AggregateOperator::with_native(spec, native);
+    Sharding::aggregate_of(spec.clone(), shards, one).unwrap().operator
+}
+
 /// One query in one mode over random batches with random restarts.
 struct Case {
     sql: String,
     emit: Emit,
-    operator: AggregateOperator,
+    spec: AggregateSpec,
+    operator: Box<dyn Operator>,
     saved: Saved,
     folded: Folded,
     upserted: Upserted,
@@ -94,12 +103,13 @@ struct Case {
 }
 
 impl Case {
-    fn new(sql: &str, emit: Emit, rows: &RecordBatch) -> Self {
-        let operator = AggregateOperator::try_new(spec(rows, sql, None, emit)).unwrap();
+    fn new(sql: &str, spec: AggregateSpec, shards: usize) -> Self {
+        let operator = operator(&spec, shards, true);
         let saved = Saved::new(operator.tables().remove(0));
         Self {
             sql: sql.to_string(),
-            emit,
+            emit: spec.emit,
+            spec,
             operator,
             saved,
             folded: Folded::default(),
@@ -115,7 +125,7 @@ impl Case {
             self.operator.push(&context, 0, batch.slice(cut, batch.num_rows() - cut)).unwrap();
         }
         let output = self.operator.finish(&context).unwrap();
-        let keys = self.operator.spec.group_by.num_group_exprs();
+        let keys = self.spec.group_by.num_group_exprs();
         match self.emit {
             Emit::Upserts => self.upserted.apply(&output, keys),
             Emit::Snapshot => self.snapshot = sorted(output.iter().flat_map(lines)),
@@ -129,14 +139,14 @@ impl Case {
             self.saved.apply(&delta);
         }
         assert!(self.operator.take_deltas().unwrap().is_empty());
-        self.saved.assert_is(&self.operator);
+        self.saved.assert_is(&*self.operator);
         assert_eq!(self.operator.state_rows(), self.saved.len(), "{}", self.sql);
     }
 
-    fn restart(&mut self, native: bool) {
-        let mut fresh = AggregateOperator::with_native(self.operator.spec.clone(), native).unwrap();
-        self.saved.restore_into(&mut fresh);
-        self.saved.assert_is(&fresh);
+    fn restart(&mut self, native: bool, shards: usize) {
+        let mut fresh = operator(&self.spec, shards, native);
+        self.saved.restore_into(&mut *fresh);
+        self.saved.assert_is(&*fresh);
         assert_eq!(fresh.state_rows(), self.saved.len());
         self.operator = fresh;
     }
@@ -150,10 +160,16 @@ impl Case {
     }
 }
 
+/// In one piece, then in shards whose number changes with every restart.
 fn check(sql: &str, emit: Emit, seed: u64) {
+    check_up_to(1, sql, emit, seed);
+    check_up_to(8, sql, emit, seed);
+}
+
+fn check_up_to(shards: usize, sql: &str, emit: Emit, seed: u64) {
     let mut rng = SmallRng::seed_from_u64(seed);
     let first = random_rows(&mut rng, 0, 0);
-    let mut case = Case::new(sql, emit, &first);
+    let mut case = Case::new(sql, spec(&first, sql, None, emit), shards);
     let mut all = vec![first.clone()];
     let mut next = 0;
     for batch in 0..5 {
@@ -162,11 +178,15 @@ fn check(sql: &str, emit: Emit, seed: u64) {
         next += rows.num_rows() as i64;
         all.push(rows.clone());
         if rng.random_bool(0.4) {
-            case.restart(rng.random_bool(0.5));
+            case.restart(rng.random_bool(0.5), rng.random_range(1..=shards));
         }
         case.batch(at(batch, None), &rows, &mut rng);
         let expected = answer(&together(&first.schema(), &all), sql);
-        assert_same(&case.result(), &expected, &format!("{sql}, {emit:?}, seed {seed}, batch {batch}"));
+        assert_same(
+            &case.result(),
+            &expected,
+            &format!("{sql}, {emit:?}, {shards} shards, seed {seed}, batch {batch}"),
+        );
     }
 }
 
@@ -255,7 +275,8 @@ fn every_aggregate_equals_the_batch_answer() {
 fn global_aggregates_equal_the_batch_answer() {
     for (i, aggregate) in AGGREGATES.iter().enumerate() {
         let emit = [Emit::Changes, Emit::Upserts, Emit::Snapshot][i % 3];
-        check(&format!("SELECT {aggregate} FROM t"), emit, i as u64);
+        // Never in shards.
+        check_up_to(1, &format!("SELECT {aggregate} FROM t"), emit, i as u64);
     }
 }
 
@@ -336,10 +357,10 @@ fn bit_xor_distinct_counts_a_value_once() {
         columns[6] = Arc::new(Int64Array::from(vec![v]));
         RecordBatch::try_new(rows.schema(), columns).unwrap()
     };
-    let mut case = Case::new(sql, Emit::Changes, &rows(0, 0));
+    let mut case = Case::new(sql, spec(&rows(0, 0), sql, None, Emit::Changes), 1);
     for (batch, v) in [5, 3, 5, 5].into_iter().enumerate() {
         case.batch(at(batch as u64, None), &rows(1, v), &mut rng);
-        case.restart(true);
+        case.restart(true, 1);
     }
     assert_eq!(case.result(), ["1 | 6"]);
 }
@@ -358,20 +379,31 @@ fn check_windows(
     nulls_stay: bool,
     seed: u64,
 ) {
+    check_windows_up_to(1, sql, &time, emit, &end, nulls_stay, seed);
+    check_windows_up_to(8, sql, &time, emit, &end, nulls_stay, seed);
+}
+
+fn check_windows_up_to(
+    shards: usize,
+    sql: &str,
+    time: &impl Fn() -> TimeKey,
+    emit: Emit,
+    end: &impl Fn(Option<i64>) -> Option<i64>,
+    nulls_stay: bool,
+    seed: u64,
+) {
     // Over another operator, rows are late by the watermark of the batch before.
     let chained = seed % 3 == 2;
     let mut before = None;
     let mut rng = SmallRng::seed_from_u64(seed);
     let empty = random_rows(&mut rng, 0, 0);
-    let mut case = Case::new(sql, emit, &empty);
-    case.operator = AggregateOperator::try_new(spec(&empty, sql, Some(time()), emit)).unwrap();
-    case.saved = Saved::new(case.operator.tables().remove(0));
+    let mut case = Case::new(sql, spec(&empty, sql, Some(time()), emit), shards);
     let (mut used, mut next, mut watermark) = (vec![empty.clone()], 0, None);
     for batch in 0..8 {
         let rows = *[0, 2, 30, 60].choose(&mut rng).unwrap();
         let rows = random_rows(&mut rng, rows, next);
         next += rows.num_rows() as i64;
-        let ends = ends_of(&rows, &end);
+        let ends = ends_of(&rows, end);
         let late = if chained { before } else { watermark };
         let bound = late.filter(|_| emit != Emit::Snapshot);
         let on_time = |e: &Option<i64>| e.is_none_or(|e| bound.is_none_or(|w| e * 1000 > w));
@@ -380,7 +412,7 @@ fn check_windows(
             ends.iter().map(|e| Some(on_time(e) && (nulls_stay || e.is_some()))).collect();
         used.push(arrow::compute::filter_record_batch(&rows, &keep).unwrap());
         if rng.random_bool(0.3) {
-            case.restart(rng.random_bool(0.5));
+            case.restart(rng.random_bool(0.5), rng.random_range(1..=shards));
         }
         assert_eq!(
             case.operator.wakes_at(Watermark(watermark.map(Timestamp))),
@@ -394,14 +426,18 @@ fn check_windows(
         let expected = match (emit, watermark) {
             (Emit::Final, None) => Vec::new(),
             (Emit::Final, Some(w)) => {
-                let ends = ends_of(&used, &end);
+                let ends = ends_of(&used, end);
                 let closed: BooleanArray =
                     ends.iter().map(|e| Some(e.is_some_and(|e| e * 1000 <= w))).collect();
                 answer(&arrow::compute::filter_record_batch(&used, &closed).unwrap(), sql)
             }
             _ => answer(&used, sql),
         };
-        assert_same(&case.result(), &expected, &format!("{sql}, {emit:?}, seed {seed}, batch {batch}"));
+        assert_same(
+            &case.result(),
+            &expected,
+            &format!("{sql}, {emit:?}, {shards} shards, seed {seed}, batch {batch}"),
+        );
         before = watermark;
         watermark =
             Some(watermark.unwrap_or(-7_000_000) + rng.random_range(0..3_000_000)).filter(|_| batch > 0);
@@ -483,11 +519,12 @@ fn approximate_percentiles_stay_near_the_middle() {
     let sql = "SELECT approx_median(x), approx_percentile_cont(0.5) WITHIN GROUP (ORDER BY x), \
                approx_percentile_cont_with_weight(1, 0.5) WITHIN GROUP (ORDER BY x), min(x), max(x) FROM t";
     let mut rng = SmallRng::seed_from_u64(5);
-    let mut case = Case::new(sql, Emit::Snapshot, &random_rows(&mut rng, 0, 0));
+    let empty = random_rows(&mut rng, 0, 0);
+    let mut case = Case::new(sql, spec(&empty, sql, None, Emit::Snapshot), 1);
     for batch in 0..6 {
         let rows = random_rows(&mut rng, 300, batch * 300);
         case.batch(at(batch as u64, None), &rows, &mut rng);
-        case.restart(batch % 2 == 0);
+        case.restart(batch % 2 == 0, 1);
     }
     let row: Vec<f64> = case.result()[0].split(" | ").map(|v| v.parse().unwrap()).collect();
     assert!(row[..3].iter().all(|middle| middle.abs() < 1.5) && row[3] < -9.0 && row[4] > 9.0, "{row:?}");

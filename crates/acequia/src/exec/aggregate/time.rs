@@ -2,6 +2,7 @@
 
 use acequia_core::{Error, Result, Timestamp, Watermark};
 use arrow::array::{Array, ArrayRef, AsArray, Int64Array, StructArray};
+use arrow::buffer::NullBuffer;
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Fields, Int64Type, TimeUnit};
 use std::fmt;
@@ -120,14 +121,7 @@ impl TimeLayout {
     pub(super) fn times(&self, groups: &[ArrayRef]) -> Result<Int64Array> {
         let column =
             groups.get(self.key.column).ok_or_else(|| Error::internal("the time column is missing"))?;
-        match (self.key.field, column.as_struct_opt()) {
-            (Some(field), Some(window)) => {
-                let times = to_int64(window.column(field))?;
-                let nulls = arrow::buffer::NullBuffer::union(times.nulls(), window.nulls());
-                Ok(Int64Array::new(times.values().clone(), nulls))
-            }
-            _ => to_int64(column),
-        }
+        times_in(column, self.key.field)
     }
 
     /// The pane of a time.
@@ -178,6 +172,18 @@ fn width_of(time_type: &DataType) -> Result<i64> {
             return Err(Error::unsupported(message));
         }
     })
+}
+
+/// The times in a group column: itself, or a field of it.
+pub(in crate::exec) fn times_in(column: &ArrayRef, field: Option<usize>) -> Result<Int64Array> {
+    match (field, column.as_struct_opt()) {
+        (Some(field), Some(window)) => {
+            let times = to_int64(window.column(field))?;
+            let nulls = NullBuffer::union(times.nulls(), window.nulls());
+            Ok(Int64Array::new(times.values().clone(), nulls))
+        }
+        _ => to_int64(column),
+    }
 }
 
 /// A time column as plain numbers in its own unit.

@@ -11,8 +11,9 @@
 //! that start before the end of a forgotten session are late as well (no such row exists while the gap is constant).
 //!
 //! Saved state: `sessions` and `closed`, keyed by the group columns and the start, and `limits`, one row with the
-//! largest gap and the last forgotten end.
+//! largest gap and the last forgotten end. Shards share these two, and the first one saves them.
 
+mod limits;
 mod sessions;
 mod spec;
 mod state;
@@ -33,6 +34,7 @@ use arrow::array::{Array, ArrayRef, BooleanArray, Int64Array, RecordBatch, Recor
 use arrow::compute::{filter, take};
 use arrow::datatypes::SchemaRef;
 use datafusion::physical_plan::aggregates::evaluate_group_by;
+use limits::Limits;
 use sessions::{Interval, Merged, Run, Session, Sessions};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -64,8 +66,9 @@ pub struct SessionAggregateOperator {
     bound: Option<i64>,
     in_batch: bool,
     late: u64,
-    largest_gap: i64,
-    forgotten_end: Option<i64>,
+    limits: Arc<Limits>,
+    /// Whether this shard, among those that share the limits, counts and saves them.
+    saves_limits: bool,
     unsaved: state::Unsaved,
 }
 
@@ -96,10 +99,16 @@ impl SessionAggregateOperator {
             bound: None,
             in_batch: false,
             late: 0,
-            largest_gap: 0,
-            forgotten_end: None,
+            limits: Arc::default(),
+            saves_limits: true,
             unsaved: state::Unsaved::default(),
         })
+    }
+
+    /// Another shard of the same operator.
+    pub(super) fn sibling(&self) -> Result<Self> {
+        let limits = Arc::clone(&self.limits);
+        Ok(Self { limits, saves_limits: false, ..Self::try_new(self.spec.clone())? })
     }
 
     fn begin(&mut self, context: &BatchContext) -> Result<()> {
@@ -126,7 +135,7 @@ impl SessionAggregateOperator {
     /// Whether a row is late whatever sessions its key has.
     fn is_late(&self, row: Interval) -> bool {
         self.late_below.is_some_and(|bound| row.end < bound)
-            || self.forgotten_end.is_some_and(|forgotten| row.start <= forgotten)
+            || self.limits.forgotten_end().is_some_and(|forgotten| row.start <= forgotten)
     }
 
     /// Leaves the rows that have a session and are not late.
@@ -177,10 +186,7 @@ impl SessionAggregateOperator {
         self.states.grow(self.slots as usize);
         self.states.append(slots, columns)?;
         let gap = intervals.iter().map(|row| row.end.saturating_sub(row.start)).max().unwrap_or(0);
-        if gap > self.largest_gap {
-            self.largest_gap = gap;
-            self.unsaved.limits = true;
-        }
+        self.limits.widen(gap);
         Ok(())
     }
 
@@ -299,11 +305,10 @@ impl SessionAggregateOperator {
             self.unsaved.closed.push((key, session.interval));
         }
         // A row on time that touches ends later by its gap at most: end + gap < bound is out of reach.
-        let reach = bound.saturating_sub(self.largest_gap);
+        let reach = bound.saturating_sub(self.limits.largest_gap());
         if let Some(end) = self.sessions.forget(reach) {
-            self.forgotten_end = self.forgotten_end.max(Some(end));
+            self.limits.forget(end);
             self.unsaved.forgotten_below = Some(reach);
-            self.unsaved.limits = true;
         }
     }
 }
@@ -425,6 +430,7 @@ impl Operator for SessionAggregateOperator {
         let Ok(bound) = self.bound_at(watermark) else { return true };
         let (open, closed) = self.sessions.first_ends();
         let reaches = |end: Option<i64>, bound: i64| end.is_some_and(|end| end < bound);
-        bound.is_some_and(|b| reaches(open, b) || reaches(closed, b.saturating_sub(self.largest_gap)))
+        bound
+            .is_some_and(|b| reaches(open, b) || reaches(closed, b.saturating_sub(self.limits.largest_gap())))
     }
 }

@@ -4,6 +4,7 @@ use super::sessions::{Interval, Session};
 use super::{SessionAggregateOperator, SessionSpec};
 use crate::exec::aggregate::{GATHER_ROWS, coalesce};
 use crate::exec::group_states::StatePlan;
+use crate::exec::route::{RouteColumn, RouteValue};
 use acequia_core::state::{Stateful, TableDef, TableDelta, TableKind};
 use acequia_core::{Error, Result};
 use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch};
@@ -18,7 +19,6 @@ pub(super) struct Unsaved {
     sessions: HashMap<(u32, i64), bool>,
     pub(super) closed: Vec<(u32, Interval)>,
     pub(super) forgotten_below: Option<i64>,
-    pub(super) limits: bool,
 }
 
 impl Unsaved {
@@ -28,7 +28,7 @@ impl Unsaved {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.sessions.is_empty() && self.closed.is_empty() && self.forgotten_below.is_none() && !self.limits
+        self.sessions.is_empty() && self.closed.is_empty() && self.forgotten_below.is_none()
     }
 }
 
@@ -58,6 +58,16 @@ pub(super) fn tables(spec: &SessionSpec, plan: &StatePlan) -> Vec<TableDef> {
 }
 
 impl SessionAggregateOperator {
+    /// The group columns that tell shards apart: all but the session.
+    pub(in crate::exec) fn routing(&self) -> Vec<RouteColumn> {
+        let route = |(saved, column): (usize, &usize)| RouteColumn {
+            column: *column,
+            saved,
+            value: RouteValue::Plain(self.spec.output_schema.field(*column).data_type().clone()),
+        };
+        self.key_columns.iter().enumerate().map(route).collect()
+    }
+
     /// Key columns and times of intervals: with their ends, or only what is key.
     fn interval_columns(&self, intervals: &[(u32, Interval)], ends: bool) -> Result<Vec<ArrayRef>> {
         let keys: Vec<u32> = intervals.iter().map(|(key, _)| *key).collect();
@@ -88,12 +98,16 @@ impl SessionAggregateOperator {
         closed.chunks(GATHER_ROWS).map(rows).collect()
     }
 
+    fn has_limits(&self) -> bool {
+        self.saves_limits && self.limits.largest_gap() > 0
+    }
+
     fn limit_rows(&self) -> Result<Vec<RecordBatch>> {
-        if self.largest_gap == 0 {
+        if !self.has_limits() {
             return Ok(Vec::new());
         }
-        let gap: ArrayRef = Arc::new(Int64Array::from(vec![self.largest_gap]));
-        let forgotten: ArrayRef = Arc::new(Int64Array::from(vec![self.forgotten_end]));
+        let gap: ArrayRef = Arc::new(Int64Array::from(vec![self.limits.largest_gap()]));
+        let forgotten: ArrayRef = Arc::new(Int64Array::from(vec![self.limits.forgotten_end()]));
         Ok(vec![RecordBatch::try_new(Arc::clone(&self.tables[2].schema), vec![gap, forgotten])?])
     }
 
@@ -164,13 +178,12 @@ impl SessionAggregateOperator {
         Ok(())
     }
 
-    fn restore_limits(&mut self, rows: &RecordBatch) {
+    fn restore_limits(&self, rows: &RecordBatch) {
         let value = |column: usize| {
             let column = rows.column(column).as_primitive_opt::<Int64Type>()?;
             column.iter().next().flatten()
         };
-        self.largest_gap = value(0).unwrap_or(0);
-        self.forgotten_end = value(1);
+        self.limits.restore(value(0).unwrap_or(0), value(1));
     }
 }
 
@@ -184,7 +197,8 @@ impl Stateful for SessionAggregateOperator {
         let sessions = self.session_delta(unsaved.sessions)?;
         let closed = coalesce(self.closed_rows(&unsaved.closed)?)?;
         let closed = self.delta(1, closed, Vec::new(), unsaved.forgotten_below);
-        let limits = if unsaved.limits { self.limit_rows()? } else { Vec::new() };
+        let limits =
+            if self.saves_limits && self.limits.take_unsaved() { self.limit_rows()? } else { Vec::new() };
         let limits = self.delta(2, limits, Vec::new(), None);
         Ok([sessions, closed, limits].into_iter().filter(|delta| !delta.is_empty()).collect())
     }
@@ -224,7 +238,7 @@ impl Stateful for SessionAggregateOperator {
 
     fn state_rows(&self) -> usize {
         let (open, closed) = self.sessions.counts();
-        open + closed + usize::from(self.largest_gap > 0)
+        open + closed + usize::from(self.has_limits())
     }
 
     fn state_bytes(&self) -> usize {

@@ -3,8 +3,8 @@
 
 use super::*;
 use crate::exec::aggregate::{AggregateSpec, TimeBound};
+use crate::exec::sharded::{Sharding, Shards};
 use crate::exec::twin::{self, Folded, Saved, answer, assert_same, at, input_of, lines, sorted, together};
-use acequia_core::state::Stateful;
 use acequia_core::{OperatorId, Timestamp};
 use arrow::array::{Int32Array, StringArray, TimestampMillisecondArray};
 use datafusion::physical_plan::aggregates::AggregateExec;
@@ -189,20 +189,39 @@ fn random_row(rng: &mut SmallRng, id: i64, from: i64, gap: Option<i64>) -> Row {
     }
 }
 
-/// Returns how many rows were late, and how many were in sessions that closed.
+/// The operator in so many shards.
+fn operator(spec: &SessionSpec, shards: usize) -> Box<dyn Operator> {
+    Sharding::session_aggregate(spec.clone(), Shards::new(shards).unwrap()).unwrap().operator
+}
+
+/// In one piece, then in shards whose number changes with every restart. Returns how many rows were late, and how many
+/// were in sessions that closed.
 fn check(query: &Query, emit: Emit, gap: Option<i64>, with_watermark: bool, seed: u64) -> (usize, usize) {
+    check_up_to(1, query, emit, gap, with_watermark, seed);
+    check_up_to(8, query, emit, gap, with_watermark, seed)
+}
+
+fn check_up_to(
+    shards: usize,
+    query: &Query,
+    emit: Emit,
+    gap: Option<i64>,
+    with_watermark: bool,
+    seed: u64,
+) -> (usize, usize) {
     let mut all_late = 0;
     let mut rng = SmallRng::seed_from_u64(seed);
     let chained = seed % 2 == 1;
-    let mut operator = SessionAggregateOperator::try_new(spec(query, with_watermark, emit)).unwrap();
+    let spec = spec(query, with_watermark, emit);
+    let mut operator = operator(&spec, shards);
     let mut saved: Vec<Saved> = operator.tables().into_iter().map(Saved::new).collect();
     let mut twin = Twin { keys: query.session_at(), ..Twin::default() };
     let mut folded = Folded::default();
     let (mut id, mut watermark, mut before) = (0, None, None);
     for batch in 0..8_i64 {
         if rng.random_bool(0.4) {
-            operator = SessionAggregateOperator::try_new(operator.spec.clone()).unwrap();
-            saved.iter().for_each(|saved| saved.restore_into(&mut operator));
+            operator = self::operator(&spec, rng.random_range(1..=shards));
+            saved.iter().for_each(|saved| saved.restore_into(&mut *operator));
         }
         let count = *[0, 1, 5, 30].choose(&mut rng).unwrap();
         let rows: Vec<Row> = (0..count).map(|i| random_row(&mut rng, id + i, batch * 100, gap)).collect();
@@ -227,7 +246,8 @@ fn check(query: &Query, emit: Emit, gap: Option<i64>, with_watermark: bool, seed
         let open_before_close = twin.sessions();
         twin.close(bound(watermark));
         let output = operator.finish(&context).unwrap();
-        let what = format!("{}, {emit:?}, gap {gap:?}, seed {seed}, batch {batch}", query.rows());
+        let what =
+            format!("{}, {emit:?}, gap {gap:?}, {shards} shards, seed {seed}, batch {batch}", query.rows());
         assert_eq!(operator.late_rows(), late as u64, "late rows, {what}");
         let all: Vec<_> = twin.closed.iter().cloned().chain(twin.sessions()).collect();
         let expected = match emit {
@@ -246,7 +266,7 @@ fn check(query: &Query, emit: Emit, gap: Option<i64>, with_watermark: bool, seed
         for delta in operator.take_deltas().unwrap() {
             saved.iter_mut().find(|saved| saved.is(&delta.table)).unwrap().apply(&delta);
         }
-        saved.iter().for_each(|saved| saved.assert_is(&operator));
+        saved.iter().for_each(|saved| saved.assert_is(&*operator));
         assert_eq!(operator.state_rows(), saved.iter().map(Saved::len).sum::<usize>());
         before = watermark;
         if with_watermark && batch > 0 {

@@ -55,6 +55,52 @@ async fn output_is_the_same_when_recoveries_die_too() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn output_is_the_same_in_any_number_of_shards_wherever_the_process_dies() {
+    let world = World::new().await;
+    let names = [
+        "windowed_append",
+        "windowed_changes",
+        "sliding_append",
+        "unwindowed_update",
+        "sessions_append",
+        "distinct",
+        "distinct_on",
+    ];
+    for (index, name) in names.into_iter().enumerate() {
+        let sql = query(name);
+        let (expected, operations) = world.undisturbed(sql).await;
+        for at in (3 + index..=operations).step_by(5 * STRIDE) {
+            let trial = Trial::default();
+            let dies = Operations::failing(
+                At::Operation(at),
+                if at % 2 == 0 { Fault::Before } else { Fault::After },
+            );
+            let died = world.in_shards(4).run(sql, &trial, &dies).await;
+            let case = format!("{name}: operation {at} of {operations} fails");
+            assert!(died.is_err() || trial.output.published().len() == expected.len(), "{case}");
+            let again = world.in_shards([1, 4, 7][at % 3]);
+            again.run(sql, &trial, &Operations::default()).await.unwrap_or_else(|e| panic!("{case}: {e}"));
+            assert_eq!(trial.output.published(), expected, "{case}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn checkpoint_of_one_shard_goes_on_in_four_and_back() {
+    let world = World::new().await;
+    for (name, sql) in QUERIES {
+        let (expected, _) = world.undisturbed(sql).await;
+        let trial = Trial::default();
+        for (batch, shards) in [(1, 1), (3, 4), (4, 1), (usize::MAX, 3)] {
+            let dies = Operations::failing(At::Name(format!("writer {batch}")), Fault::Before);
+            let ran = world.in_shards(shards).run(sql, &trial, &dies).await;
+            assert_eq!(ran.is_err(), batch < expected.len(), "{name} in {shards} shards: {ran:?}");
+        }
+        assert_eq!(trial.output.published(), expected, "{name}");
+    }
+}
+
 #[tokio::test]
 async fn batch_that_was_begun_has_the_same_offsets_watermark_and_time() {
     let world = World::new().await;

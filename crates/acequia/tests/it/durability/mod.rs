@@ -14,7 +14,7 @@ mod restart;
 use acequia::plan::plan_streaming;
 use acequia::runtime::{CheckpointPlace, QueryDefinition, StreamingQuery, WatermarkPolicy, start};
 use acequia::sql::{Statement, Trigger, parse};
-use acequia::{Error, Result, Session, SessionBuilder};
+use acequia::{Error, Result, Session, SessionBuilder, Shards};
 use acequia_core::time::ManualClock;
 use acequia_core::{Clock, Timestamp};
 use datafusion::logical_expr::LogicalPlan;
@@ -71,6 +71,10 @@ const QUERIES: &[(&str, &str)] = &[
         "unwindowed_update",
         "SELECT bidder % 7 AS k, count(*) AS n, sum(price) AS total FROM b GROUP BY bidder % 7 EMIT UPDATE",
     ),
+    (
+        "sessions_append",
+        "SELECT session_window(date_time, '2 seconds') AS w, bidder % 20 AS k, count(*) AS n, max(price) AS top FROM b GROUP BY session_window(date_time, '2 seconds'), bidder % 20 EMIT APPEND",
+    ),
     ("distinct", "SELECT DISTINCT bidder % 40 AS k FROM b EMIT APPEND"),
     ("distinct_on", "SELECT DISTINCT ON (bidder) bidder, auction, price FROM b EMIT APPEND"),
     (
@@ -95,6 +99,7 @@ fn query(name: &str) -> &'static str {
 struct World {
     session: Session,
     clock: ManualClock,
+    shards: Shards,
 }
 
 impl World {
@@ -105,7 +110,14 @@ impl World {
     async fn with(streams: &str) -> Self {
         let session = SessionBuilder::default().build().unwrap();
         session.sql(streams).await.unwrap();
-        Self { session, clock: ManualClock::at(Timestamp(1_700_000_000_000_000)) }
+        let clock = ManualClock::at(Timestamp(1_700_000_000_000_000));
+        Self { session, clock, shards: Shards::default() }
+    }
+
+    /// The same world, whose queries have so many shards.
+    fn in_shards(&self, shards: usize) -> Self {
+        let shards = Shards::new(shards).unwrap();
+        Self { session: self.session.clone(), clock: self.clock.clone(), shards }
     }
 
     /// The logical plan of a query and what else its text says.
@@ -131,10 +143,10 @@ impl World {
         operations: &Operations,
     ) -> Result<Arc<StreamingQuery>> {
         let (plan, mode, trigger) = self.parse(sql).await;
-        let state = self.session.context().state();
+        let (state, shards) = (self.session.context().state(), self.shards);
         let replan = move || {
             let (state, plan) = (state.clone(), plan.clone());
-            async move { plan_streaming(&state, plan, mode).await }.boxed()
+            async move { plan_streaming(&state, plan, mode, shards).await }.boxed()
         };
         let store = FaultStore { inner: Arc::clone(&trial.store), operations: operations.clone() };
         let sink = RecordingSink { output: Arc::clone(&trial.output), operations: operations.clone() };

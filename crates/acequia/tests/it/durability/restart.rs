@@ -46,7 +46,8 @@ async fn stops_after_random_batches_leave_the_same_parquet_as_one_run_and_as_the
         let (disk, mut random, mut runs) = (Disk::new(), SmallRng::seed_from_u64(seed), 0);
         loop {
             runs += 1;
-            let session = disk.run(&insert).await.unwrap();
+            let shards = [4, 1, 2][runs % 3];
+            let session = disk.run(&format!("SET acequia.shards = {shards}; {insert}")).await.unwrap();
             if stop_after(&session, random.random_range(1..4)).await {
                 break;
             }

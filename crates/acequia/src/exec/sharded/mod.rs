@@ -1,0 +1,359 @@
+//! A stateful operator in shards: [`Sharded`] holds several operators of one spec and gives each row to one of them, by
+//! a hash of its key, so that each keeps the state of its own keys only.
+//!
+//! ```text
+//! push    group expressions, once -> split by shard, in the order of arrival -> each shard its rows
+//! finish  all shards, whether they had rows or not -> their outputs, shard by shard
+//! state   the rows of all shards, as one operator would have them; rows that are put back are routed again
+//! ```
+//! The answer is that of one operator for any number of shards: a key lives in one shard, its rows reach it in their
+//! order, and watermarks, hence what is late, final or evicted, are the same in all. What an operator knows beyond its
+//! keys its shards share, and one of them saves it. Rows within a batch have no order.
+//!
+//! Rows are routed by the key without its window or event time, so that a key's windows stay together and spread
+//! evenly over time; by that time where there is nothing else. Operators whose keys do not tell rows apart (no group
+//! columns, or grouping sets without a column in common) stay in one piece. With one shard there is no wrapper.
+//!
+//! Shards run one after the other on the query's thread, and on threads of their own when a batch is large.
+
+mod router;
+#[cfg(test)]
+mod tests;
+
+use super::aggregate::coalesce;
+use super::route::RouteColumn;
+use super::{
+    AggregateOperator, AggregateSpec, BatchContext, DropDuplicatesOperator, DropDuplicatesSpec, Operator,
+    SessionAggregateOperator, SessionSpec,
+};
+use crate::error::from_datafusion;
+use acequia_core::state::{Stateful, TableDef, TableDelta, TableKind};
+use acequia_core::{Error, Result, Watermark};
+use arrow::array::RecordBatch;
+use arrow::datatypes::{Field, Schema, SchemaRef};
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::expressions::Column;
+use datafusion::physical_plan::aggregates::PhysicalGroupBy;
+use router::{Routed, Router};
+use std::fmt;
+use std::num::NonZeroUsize;
+use std::str::FromStr;
+use std::sync::Arc;
+
+/// Batches of so many rows are worth threads.
+const PARALLEL_ROWS: usize = 16 * 1024;
+
+/// Into how many shards the state of each operator is split: 1 to [`Shards::MAX`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shards(NonZeroUsize);
+
+impl Shards {
+    /// The most there can be.
+    pub const MAX: usize = 1024;
+
+    /// So many shards.
+    ///
+    /// # Errors
+    /// `Invalid` when there would be none, or more than [`Shards::MAX`].
+    pub fn new(shards: usize) -> Result<Self> {
+        let given = NonZeroUsize::new(shards).filter(|shards| shards.get() <= Self::MAX);
+        given.map(Self).ok_or_else(|| Self::out_of_range(&shards.to_string()))
+    }
+
+    /// How many there are.
+    pub fn get(self) -> usize {
+        self.0.get()
+    }
+
+    fn out_of_range(given: &str) -> Error {
+        Error::invalid(format!("the number of shards is not from 1 to {}: value=`{given}`", Self::MAX))
+    }
+}
+
+impl Default for Shards {
+    fn default() -> Self {
+        Self(NonZeroUsize::MIN)
+    }
+}
+
+impl FromStr for Shards {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let shards: usize = text.trim().parse().map_err(|_| Self::out_of_range(text))?;
+        Self::new(shards)
+    }
+}
+
+impl fmt::Display for Shards {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// An operator, in shards where it can be.
+pub struct Sharding {
+    /// The operator.
+    pub operator: Box<dyn Operator>,
+    /// The columns of its output by which rows are routed; none when it is in one piece.
+    pub by: Vec<usize>,
+}
+
+impl Sharding {
+    fn one_piece(operator: impl Operator + 'static) -> Self {
+        Self { operator: Box::new(operator), by: Vec::new() }
+    }
+
+    /// An aggregate.
+    ///
+    /// # Errors
+    /// As [`AggregateOperator::try_new`].
+    pub fn aggregate(spec: AggregateSpec, shards: Shards) -> Result<Self> {
+        Self::aggregate_of(spec, shards, AggregateOperator::try_new)
+    }
+
+    pub(super) fn aggregate_of(
+        spec: AggregateSpec,
+        shards: Shards,
+        operator: impl Fn(AggregateSpec) -> Result<AggregateOperator>,
+    ) -> Result<Self> {
+        let key = if shards == Shards::default() { Vec::new() } else { operator(spec.clone())?.routing() };
+        if key.is_empty() {
+            return Ok(Self::one_piece(operator(spec)?));
+        }
+        let (group_by, computed) = computed_once(&spec.group_by, spec.input_schema.fields().len());
+        let places = places(&key, &group_by)?;
+        let spec = AggregateSpec { group_by, ..spec };
+        let operators = (0..shards.get()).map(|_| operator(spec.clone())).collect::<Result<Vec<_>>>()?;
+        Self::of(operators, computed, key, places)
+    }
+
+    /// An aggregate by session windows.
+    ///
+    /// # Errors
+    /// As [`SessionAggregateOperator::try_new`].
+    pub fn session_aggregate(spec: SessionSpec, shards: Shards) -> Result<Self> {
+        let one = SessionAggregateOperator::try_new(spec.clone())?;
+        let key = if shards == Shards::default() { Vec::new() } else { one.routing() };
+        if key.is_empty() {
+            return Ok(Self::one_piece(one));
+        }
+        let (group_by, computed) = computed_once(&spec.group_by, spec.input_schema.fields().len());
+        let places = places(&key, &group_by)?;
+        let first = SessionAggregateOperator::try_new(SessionSpec { group_by, ..spec })?;
+        let mut operators = (1..shards.get()).map(|_| first.sibling()).collect::<Result<Vec<_>>>()?;
+        operators.insert(0, first);
+        Self::of(operators, computed, key, places)
+    }
+
+    /// `drop_duplicates`.
+    ///
+    /// # Errors
+    /// As [`DropDuplicatesOperator::try_new`].
+    pub fn drop_duplicates(spec: DropDuplicatesSpec, shards: Shards) -> Result<Self> {
+        let key = if shards == Shards::default() { Vec::new() } else { spec.routing() };
+        if key.is_empty() {
+            return Ok(Self::one_piece(DropDuplicatesOperator::try_new(spec)?));
+        }
+        let operator = |_| DropDuplicatesOperator::try_new(spec.clone());
+        let operators = (0..shards.get()).map(operator).collect::<Result<Vec<_>>>()?;
+        let places = key.iter().map(|column| column.column).collect();
+        Self::of(operators, Vec::new(), key, places)
+    }
+
+    fn of<O: Operator + 'static>(
+        operators: Vec<O>,
+        computed: Vec<Arc<dyn PhysicalExpr>>,
+        key: Vec<RouteColumn>,
+        places: Vec<usize>,
+    ) -> Result<Self> {
+        let by = key.iter().map(|column| column.column).collect();
+        let router = Router::try_new(key.into_iter().zip(places).collect(), Shards::new(operators.len())?)?;
+        let shards: Vec<Box<dyn Operator>> =
+            operators.into_iter().map(|operator| Box::new(operator) as Box<dyn Operator>).collect();
+        let threads = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        Ok(Self { operator: Box::new(Sharded { shards, computed, router, rows: 0, threads }), by })
+    }
+}
+
+/// The same grouping over rows of so many columns with the values of its expressions after them, and those
+/// expressions. Evaluated once, they route a row as they group it, even `random()`.
+fn computed_once(group_by: &PhysicalGroupBy, width: usize) -> (PhysicalGroupBy, Vec<Arc<dyn PhysicalExpr>>) {
+    let mut computed = Vec::new();
+    let column = |(expr, name): &(Arc<dyn PhysicalExpr>, String)| {
+        if expr.downcast_ref::<Column>().is_some() {
+            return (Arc::clone(expr), name.clone());
+        }
+        computed.push(Arc::clone(expr));
+        let column: Arc<dyn PhysicalExpr> = Arc::new(Column::new(name, width + computed.len() - 1));
+        (column, name.clone())
+    };
+    let columns = group_by.expr().iter().map(column).collect();
+    let (nulls, groups) = (group_by.null_expr().to_vec(), group_by.groups().to_vec());
+    (PhysicalGroupBy::new(columns, nulls, groups, group_by.has_grouping_set()), computed)
+}
+
+/// Where rows have the group columns of the key.
+fn places(key: &[RouteColumn], group_by: &PhysicalGroupBy) -> Result<Vec<usize>> {
+    let place = |column: &RouteColumn| {
+        let (expr, _) = group_by.expr().get(column.column)?;
+        Some(expr.downcast_ref::<Column>()?.index())
+    };
+    let places = key.iter().map(place).collect::<Option<_>>();
+    places.ok_or_else(|| Error::internal("a column that rows are routed by is not a group column"))
+}
+
+/// See the [module](self).
+struct Sharded {
+    shards: Vec<Box<dyn Operator>>,
+    /// What is appended to the rows.
+    computed: Vec<Arc<dyn PhysicalExpr>>,
+    router: Router,
+    /// Rows of the current batch.
+    rows: usize,
+    threads: usize,
+}
+
+impl Sharded {
+    fn with_computed(&self, rows: RecordBatch) -> Result<RecordBatch> {
+        if self.computed.is_empty() {
+            return Ok(rows);
+        }
+        let mut fields = rows.schema().fields().to_vec();
+        let mut columns = rows.columns().to_vec();
+        for (number, expr) in self.computed.iter().enumerate() {
+            let value = expr.evaluate(&rows).and_then(|value| value.into_array(rows.num_rows()));
+            let value = value.map_err(from_datafusion)?;
+            fields.push(Arc::new(Field::new(format!("__group_{number}"), value.data_type().clone(), true)));
+            columns.push(value);
+        }
+        Ok(RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?)
+    }
+
+    fn threads_for(&self, rows: usize) -> usize {
+        if rows < PARALLEL_ROWS { 1 } else { self.threads }
+    }
+
+    /// The shards that have a part, each with its part.
+    fn with_parts(&mut self, parts: Vec<Routed>) -> Vec<(&mut Box<dyn Operator>, RecordBatch)> {
+        let mut parts = parts.into_iter().peekable();
+        let part = |(index, shard)| Some((shard, parts.next_if(|(to, _)| *to == index)?.1));
+        self.shards.iter_mut().enumerate().filter_map(part).collect()
+    }
+
+    /// Whether rows of this table have a key.
+    fn is_keyed(&self, table: &str) -> bool {
+        let keyless = TableKind::Keyed { key_columns: 0 };
+        self.tables().iter().any(|def| def.name == table && def.kind != keyless)
+    }
+}
+
+/// Does the same with each, in order, on this many threads, this one included.
+fn each<W: Send, T: Send>(work: Vec<W>, threads: usize, f: impl Fn(W) -> Result<T> + Sync) -> Result<Vec<T>> {
+    if threads < 2 || work.len() < 2 {
+        return work.into_iter().map(f).collect();
+    }
+    let share = work.len().div_ceil(threads);
+    let mut work = work.into_iter();
+    let f = &f;
+    std::thread::scope(|scope| {
+        let own: Vec<W> = work.by_ref().take(share).collect();
+        let mut others = Vec::new();
+        while work.len() > 0 {
+            let part: Vec<W> = work.by_ref().take(share).collect();
+            let run = move || part.into_iter().map(f).collect::<Result<Vec<T>>>();
+            others.push(
+                std::thread::Builder::new().name("acequia-shard".to_string()).spawn_scoped(scope, run)?,
+            );
+        }
+        let mut done = own.into_iter().map(f).collect::<Result<Vec<T>>>();
+        for other in others {
+            let other =
+                other.join().unwrap_or_else(|_| Err(Error::internal("a shard of an operator panicked")));
+            done = done.and_then(|mut done| {
+                done.extend(other?);
+                Ok(done)
+            });
+        }
+        done
+    })
+}
+
+impl Operator for Sharded {
+    fn output_schema(&self) -> SchemaRef {
+        self.shards[0].output_schema()
+    }
+
+    fn push(&mut self, context: &BatchContext, input: usize, batch: RecordBatch) -> Result<()> {
+        if input != 0 {
+            return Err(Error::internal(format!("an operator in shards has one input: input={input}")));
+        }
+        self.rows += batch.num_rows();
+        let threads = self.threads_for(batch.num_rows());
+        let parts = self.router.pushed(self.with_computed(batch)?)?;
+        each(self.with_parts(parts), threads, |(shard, rows)| shard.push(context, 0, rows))?;
+        Ok(())
+    }
+
+    fn finish(&mut self, context: &BatchContext) -> Result<Vec<RecordBatch>> {
+        let rows = std::mem::take(&mut self.rows);
+        let threads = self.threads_for(rows);
+        let outputs = each(self.shards.iter_mut().collect(), threads, |shard| shard.finish(context))?;
+        coalesce(outputs.into_iter().flatten().collect())
+    }
+
+    fn late_rows(&self) -> u64 {
+        self.shards.iter().map(|shard| shard.late_rows()).sum()
+    }
+
+    fn wakes_at(&self, watermark: Watermark) -> bool {
+        self.shards.iter().any(|shard| shard.wakes_at(watermark))
+    }
+}
+
+impl Stateful for Sharded {
+    fn tables(&self) -> Vec<TableDef> {
+        self.shards[0].tables()
+    }
+
+    fn take_deltas(&mut self) -> Result<Vec<TableDelta>> {
+        let mut all: Vec<TableDelta> = Vec::new();
+        for shard in &mut self.shards {
+            for delta in shard.take_deltas()? {
+                match all.iter_mut().find(|other| other.table == delta.table) {
+                    Some(other) => {
+                        other.upserts.extend(delta.upserts);
+                        other.deletes.extend(delta.deletes);
+                        // Shards differ only in whether they had something to evict.
+                        other.evict_below = other.evict_below.max(delta.evict_below);
+                    }
+                    None => all.push(delta),
+                }
+            }
+        }
+        for delta in &mut all {
+            delta.upserts = coalesce(std::mem::take(&mut delta.upserts))?;
+            delta.deletes = coalesce(std::mem::take(&mut delta.deletes))?;
+        }
+        Ok(all)
+    }
+
+    fn restore(&mut self, table: &str, rows: RecordBatch) -> Result<()> {
+        // The first one tells what is wrong with rows of an unknown table.
+        let parts = if self.is_keyed(table) { self.router.saved(rows)? } else { vec![(0, rows)] };
+        self.with_parts(parts).into_iter().try_for_each(|(shard, rows)| shard.restore(table, rows))
+    }
+
+    fn snapshot(&self, table: &str) -> Result<Vec<RecordBatch>> {
+        let rows = self.shards.iter().map(|shard| shard.snapshot(table)).collect::<Result<Vec<_>>>()?;
+        coalesce(rows.into_iter().flatten().collect())
+    }
+
+    fn state_rows(&self) -> usize {
+        self.shards.iter().map(|shard| shard.state_rows()).sum()
+    }
+
+    fn state_bytes(&self) -> usize {
+        self.shards.iter().map(|shard| shard.state_bytes()).sum()
+    }
+}

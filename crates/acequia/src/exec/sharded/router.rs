@@ -1,0 +1,108 @@
+//! Which shard a row belongs to: a hash of its key, the same for rows that are pushed and for saved rows.
+//!
+//! Keys that an operator takes for equal have equal bytes here, since they are brought into the form of its own
+//! [`KeyTable`](crate::exec::key_table): the declared type whatever the encoding (dictionary, view), 0.0 for -0.0, then
+//! [`arrow::row`], in which NULL is a value like any other. The hash is xxh3 of those bytes.
+//!
+//! It is part of no format: saved state knows nothing of shards, and its rows are routed again whenever they are put
+//! back. So another version may hash in another way, and another run may have another number of shards.
+
+use super::Shards;
+use crate::exec::aggregate::times_in;
+use crate::exec::key_table::conform;
+use crate::exec::route::{RouteColumn, RouteValue};
+use acequia_core::{Error, Result};
+use arrow::array::{ArrayRef, RecordBatch, UInt32Array};
+use arrow::compute::take_record_batch;
+use arrow::datatypes::DataType;
+use arrow::row::{RowConverter, SortField};
+use datafusion::common::utils::normalize_float_zero;
+use std::sync::Arc;
+use xxhash_rust::xxh3::xxh3_64;
+
+/// The type in which a column of the key is saved.
+fn saved_type(column: &RouteColumn) -> DataType {
+    match &column.value {
+        RouteValue::Plain(data_type) => data_type.clone(),
+        RouteValue::Time { .. } => DataType::Int64,
+    }
+}
+
+/// What is saved of a column of pushed rows.
+fn to_saved(column: &RouteColumn, pushed: &ArrayRef) -> Result<ArrayRef> {
+    match &column.value {
+        RouteValue::Plain(_) => Ok(Arc::clone(pushed)),
+        RouteValue::Time { field } => Ok(Arc::new(times_in(pushed, *field)?)),
+    }
+}
+
+/// A part of some rows, and the shard that it belongs to.
+pub(super) type Routed = (usize, RecordBatch);
+
+/// See the [module](self).
+pub(super) struct Router {
+    /// Each column of the key, and where rows that are pushed have it.
+    columns: Vec<(RouteColumn, usize)>,
+    types: Vec<DataType>,
+    converter: RowConverter,
+    shards: usize,
+}
+
+impl Router {
+    /// Routes by these columns, each with its place in the rows that are pushed.
+    pub(super) fn try_new(columns: Vec<(RouteColumn, usize)>, shards: Shards) -> Result<Self> {
+        let types: Vec<DataType> = columns.iter().map(|(column, _)| saved_type(column)).collect();
+        let fields = types.iter().map(|data_type| SortField::new(data_type.clone())).collect();
+        Ok(Self { columns, types, converter: RowConverter::new(fields)?, shards: shards.get() })
+    }
+
+    /// Rows that are pushed, by shard.
+    pub(super) fn pushed(&self, rows: RecordBatch) -> Result<Vec<Routed>> {
+        let key = self.columns.iter().map(|(column, place)| to_saved(column, rows.column(*place)));
+        let key = key.collect::<Result<_>>()?;
+        self.split(rows, key)
+    }
+
+    /// Rows of a keyed state table, by shard.
+    pub(super) fn saved(&self, rows: RecordBatch) -> Result<Vec<Routed>> {
+        let column = |(column, _): &(RouteColumn, usize)| rows.columns().get(column.saved).cloned();
+        let key = self.columns.iter().map(column).collect::<Option<_>>();
+        let key = key.ok_or_else(|| Error::data("saved rows lack columns of their key"))?;
+        self.split(rows, key)
+    }
+
+    /// The shards' parts in ascending order, each in the order of the rows.
+    fn split(&self, rows: RecordBatch, key: Vec<ArrayRef>) -> Result<Vec<Routed>> {
+        let shards = self.shards_of(key)?;
+        let mut ends = vec![0_usize; self.shards];
+        shards.iter().for_each(|shard| ends[*shard as usize] += 1);
+        if let Some(only) = ends.iter().position(|count| *count == shards.len()) {
+            return Ok(vec![(only, rows)]);
+        }
+        let starts = ends.iter().scan(0, |at, rows| Some(std::mem::replace(at, *at + rows)));
+        let starts: Vec<usize> = starts.collect();
+        ends.clone_from(&starts);
+        let mut order = vec![0_u32; shards.len()];
+        for (row, shard) in shards.iter().enumerate() {
+            let end = &mut ends[*shard as usize];
+            order[*end] = row as u32;
+            *end += 1;
+        }
+        let sorted = take_record_batch(&rows, &UInt32Array::from(order))?;
+        let parts = starts.into_iter().zip(ends).enumerate().filter(|(_, (start, end))| start < end);
+        Ok(parts.map(|(shard, (start, end))| (shard, sorted.slice(start, end - start))).collect())
+    }
+
+    fn shards_of(&self, key: Vec<ArrayRef>) -> Result<Vec<u16>> {
+        let canonical = |(column, data_type)| Ok(normalize_float_zero(&conform(column, data_type)?));
+        let key = key.iter().zip(&self.types).map(canonical).collect::<Result<Vec<_>>>()?;
+        let rows = self.converter.convert_columns(&key)?;
+        Ok(rows.iter().map(|row| self.shard_of(row.data())).collect())
+    }
+
+    #[inline]
+    fn shard_of(&self, key: &[u8]) -> u16 {
+        // The upper half of the product spreads hashes evenly over any number of shards.
+        ((u128::from(xxh3_64(key)) * self.shards as u128) >> 64) as u16
+    }
+}
