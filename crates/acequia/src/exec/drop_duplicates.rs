@@ -410,6 +410,24 @@ mod tests {
     }
 
     #[test]
+    fn switching_eviction_off_changes_no_output() {
+        let expiry = Expiry::InKey { column: 1, bound: bound() };
+        let (mut evicts, mut keeps) = (operator(&[0, 1], expiry.clone()), operator(&[0, 1], expiry));
+        for batch in 0..40 {
+            let input: Vec<_> =
+                (0..30).map(|i| (Some((batch * 7 + i * i) % 5), batch * 10 - (i * 13) % 60)).collect();
+            let on = context(Some(batch * 10 - 30));
+            let off = BatchContext { watermark: Watermark::UNKNOWN, ..on };
+            let output = |operator: &mut DropDuplicatesOperator, context: &BatchContext| {
+                operator.push(context, 0, rows(&input)).unwrap();
+                (operator.finish(context).unwrap(), operator.late_rows())
+            };
+            assert_eq!(output(&mut evicts, &on), output(&mut keeps, &off), "batch {batch}");
+        }
+        assert!(evicts.state_rows() * 2 < keeps.state_rows());
+    }
+
+    #[test]
     fn restored_state_goes_on_as_if_never_stopped() {
         let expiry = Expiry::InKey { column: 1, bound: bound() };
         let mut first = operator(&[0, 1], expiry.clone());

@@ -3,4 +3,5 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 mod durability;
+mod kept;
 mod power;

@@ -513,6 +513,40 @@ fn groups_of_a_plain_time_column_leave_one_by_one() {
     }
 }
 
+/// Rows are late by the watermark either way; what is kept besides must not matter.
+#[test]
+fn switching_eviction_off_changes_no_output() {
+    let sql = "SELECT few, ts, count(*), max(word), sum(v) FROM t GROUP BY few, ts";
+    for (seed, emit) in [Emit::Upserts, Emit::Changes].into_iter().enumerate() {
+        let mut rng = SmallRng::seed_from_u64(seed as u64);
+        let empty = random_rows(&mut rng, 0, 0);
+        let time = TimeKey { column: 1, field: None, derived_start: None, bound: closed_bound() };
+        let spec = spec(&empty, sql, Some(time), emit);
+        let (mut evicts, mut keeps) = (operator(&spec, 1, true), operator(&spec, 1, true));
+        for batch in 0..40 {
+            let rows = random_rows(&mut rng, 50, batch * 50);
+            let context = at(batch as u64, Some(-6_000_000 + batch * 250_000));
+            let forgets_nothing = BatchContext { watermark: Watermark::UNKNOWN, ..context };
+            let output = |operator: &mut dyn Operator, context: &BatchContext| {
+                input_of(&rows, sql).into_iter().for_each(|rows| operator.push(context, 0, rows).unwrap());
+                let output = operator.finish(context).unwrap();
+                (sorted(output.iter().flat_map(lines)), operator.late_rows())
+            };
+            assert_eq!(
+                output(&mut *evicts, &context),
+                output(&mut *keeps, &forgets_nothing),
+                "batch {batch}"
+            );
+        }
+        assert!(
+            evicts.state_rows() * 2 < keeps.state_rows(),
+            "{} {}",
+            evicts.state_rows(),
+            keeps.state_rows()
+        );
+    }
+}
+
 /// Their answers depend on how rows are split, within what they promise.
 #[test]
 fn approximate_percentiles_stay_near_the_middle() {

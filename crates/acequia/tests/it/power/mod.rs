@@ -14,18 +14,17 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Bids of five small batches.
-const STREAM: &str = "CREATE STREAM b (auction BIGINT, bidder BIGINT, price BIGINT, date_time TIMESTAMP(3), WATERMARK FOR date_time)
-WITH (connector = 'nexmark', table = 'bid', events = '400', events_per_second = '10', max_rows_per_batch = '80', seed = '1');";
+/// Events of five small batches of bids.
+const EVENTS: usize = 400;
 
 /// A query and the sink that it writes to.
-struct Case {
-    name: &'static str,
+pub(crate) struct Case {
+    pub(crate) name: &'static str,
     sink: &'static str,
     query: &'static str,
 }
 
-const CASES: &[Case] = &[
+pub(crate) const CASES: &[Case] = &[
     Case {
         name: "stateless",
         sink: "connector = 'file', format = 'json'",
@@ -54,16 +53,16 @@ const CASES: &[Case] = &[
 ];
 
 /// One directory with checkpoint and output, filled again and again.
-struct Place {
+pub(crate) struct Place {
     directory: tempfile::TempDir,
 }
 
 impl Place {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { directory: tempfile::tempdir().unwrap() }
     }
 
-    fn root(&self) -> &Path {
+    pub(crate) fn root(&self) -> &Path {
         self.directory.path()
     }
 
@@ -73,11 +72,20 @@ impl Place {
 
     /// Runs a case until its stream ends, as a new process would.
     async fn run(&self, case: &Case, tape: &Arc<Tape>) -> Result<()> {
-        let session = Session::builder().disk(Disk::observed(Arc::clone(tape) as _)).build()?;
+        self.run_over(EVENTS, case, Disk::observed(Arc::clone(tape) as _)).await
+    }
+
+    /// Runs a case over so many events.
+    pub(crate) async fn run_over(&self, events: usize, case: &Case, disk: Disk) -> Result<()> {
+        let session = Session::builder().disk(disk).build()?;
+        let stream = format!(
+            "CREATE STREAM b (auction BIGINT, bidder BIGINT, price BIGINT, date_time TIMESTAMP(3), WATERMARK FOR date_time)
+             WITH (connector = 'nexmark', table = 'bid', events = '{events}', events_per_second = '10', max_rows_per_batch = '80', seed = '1');"
+        );
         let root = self.root().display();
         let insert = format!("INSERT INTO o {} WITH (name = 'q', checkpoint = '{root}/chk')", case.query);
         session
-            .sql(&format!("{STREAM} CREATE SINK o WITH ({}, path = '{root}/out'); {insert}", case.sink))
+            .sql(&format!("{stream} CREATE SINK o WITH ({}, path = '{root}/out'); {insert}", case.sink))
             .await?;
         for query in session.queries() {
             query.handle.await_termination().await?;
@@ -86,7 +94,7 @@ impl Place {
     }
 
     /// Every row that a reader who knows nothing of us finds, sorted. Partition columns are in the rows' path only.
-    fn rows(&self) -> Vec<String> {
+    pub(crate) fn rows(&self) -> Vec<String> {
         let mut rows = vec![];
         collect(&self.root().join("out"), "", &mut rows);
         rows.sort();
