@@ -36,17 +36,26 @@ impl Columnar {
         wanted: &SchemaRef,
     ) -> Result<Batches> {
         let (from, schema) = (from.unwrap_or_default(), SchemaRef::clone(wanted));
-        let batches = match self {
-            Self::Parquet => parquet(path, from, to, wanted)?,
-            Self::Arrow => Box::new(arrow_between(path, from, to, wanted)?),
-        };
-        Ok(Box::new(batches.map(move |batch| conform(&batch?, &schema))))
+        let mut batches = guarded(|| match self {
+            Self::Parquet => parquet(path, from, to, wanted),
+            Self::Arrow => Ok(Box::new(arrow_between(path, from, to, wanted)?)),
+        })?;
+        let mut ended = false;
+        let guarded = std::iter::from_fn(move || {
+            if ended {
+                return None;
+            }
+            let next = guarded(|| batches.next().transpose());
+            ended = !matches!(next, Ok(Some(_)));
+            next.transpose()
+        });
+        Ok(Box::new(guarded.map(move |batch| conform(&batch?, &schema))))
     }
 
     /// The place at most `limit` rows after another, `None` when that is the end; and the rows between.
     pub(crate) fn advance(self, path: &Path, from: Option<Cut>, limit: u64) -> Result<(u64, Option<Cut>)> {
         let from = from.unwrap_or_default();
-        match self {
+        guarded(|| match self {
             Self::Parquet => {
                 let total = u64::try_from(builder(path)?.metadata().file_metadata().num_rows()).unwrap_or(0);
                 let left = total.saturating_sub(from.skip);
@@ -54,18 +63,24 @@ impl Columnar {
                 Ok(if left <= limit { (left, None) } else { (limit, Some(cut)) })
             }
             Self::Arrow => arrow_advance(path, from, limit),
-        }
+        })
     }
 
     /// The columns of a file, each of them nullable: a later file may not have it.
     pub(crate) fn schema(self, path: &Path) -> Result<SchemaRef> {
-        let schema = match self {
-            Self::Parquet => SchemaRef::clone(builder(path)?.schema()),
-            Self::Arrow => open_arrow(path, 0, |_| None)?.0,
-        };
+        let schema = guarded(|| match self {
+            Self::Parquet => Ok(SchemaRef::clone(builder(path)?.schema())),
+            Self::Arrow => Ok(open_arrow(path, 0, |_| None)?.0),
+        })?;
         let nullable = |f: &FieldRef| f.as_ref().clone().with_nullable(true);
         Ok(SchemaRef::new(Schema::new(schema.fields().iter().map(nullable).collect::<Vec<_>>())))
     }
+}
+
+/// Arrow's readers panic over some damaged files: that is an error like any other damage.
+fn guarded<T>(read: impl FnOnce() -> Result<T>) -> Result<T> {
+    let read = std::panic::catch_unwind(std::panic::AssertUnwindSafe(read));
+    read.unwrap_or_else(|_| Err(damaged("its reader gave up")))
 }
 
 /// The wanted columns, by name.
@@ -125,6 +140,8 @@ fn open_arrow(
     file.seek(SeekFrom::Start(0))?;
     let at = usize::try_from(at).unwrap_or(usize::MAX);
     if is_file {
+        check_footer(&mut file)?;
+        file.seek(SeekFrom::Start(0))?;
         let schema = FileReader::try_new_buffered(&file, None).map_err(damaged)?.schema();
         file.seek(SeekFrom::Start(0))?;
         let mut reader = FileReader::try_new(BufReader::new(file), columns(&schema)).map_err(damaged)?;
@@ -135,10 +152,65 @@ fn open_arrow(
         }
         return Ok((schema, Box::new(reader.map(|batch| batch.map_err(damaged)))));
     }
+    check_messages(&file)?;
+    file.seek(SeekFrom::Start(0))?;
     let schema = StreamReader::try_new_buffered(&file, None).map_err(damaged)?.schema();
     file.seek(SeekFrom::Start(0))?;
     let reader = StreamReader::try_new_buffered(file, columns(&schema)).map_err(damaged)?;
     Ok((schema, Box::new(reader.skip(at).map(|batch| batch.map_err(damaged)))))
+}
+
+/// Checks that no block of an IPC file claims to be outside of it: the reader would make room for it first.
+fn check_footer(file: &mut File) -> Result<()> {
+    let total = file.metadata()?.len();
+    let outside = || damaged("a block lies outside the file");
+    let mut tail = [0; 4];
+    file.seek(SeekFrom::Start(total.checked_sub(10).ok_or_else(outside)?))?;
+    file.read_exact(&mut tail)?;
+    let length = u64::from(u32::from_le_bytes(tail));
+    file.seek(SeekFrom::Start(total.checked_sub(10 + length).ok_or_else(outside)?))?;
+    let mut bytes = vec![0; length as usize];
+    file.read_exact(&mut bytes)?;
+    let footer = arrow::ipc::root_as_footer(&bytes).map_err(damaged)?;
+    let blocks = [footer.recordBatches(), footer.dictionaries()].into_iter().flatten().flatten();
+    let end = |block: &arrow::ipc::Block| {
+        let parts = [block.offset(), i64::from(block.metaDataLength()), block.bodyLength()];
+        parts.into_iter().try_fold(0_u64, |end, part| end.checked_add(u64::try_from(part).ok()?))
+    };
+    for block in blocks {
+        end(block).filter(|end| *end <= total).ok_or_else(outside)?;
+    }
+    Ok(())
+}
+
+/// Checks that no message of an IPC stream claims to be longer than the file: the reader would make room for it first.
+fn check_messages(file: &File) -> Result<()> {
+    let total = file.metadata()?.len();
+    let mut reader = BufReader::new(file);
+    loop {
+        let mut word = [0; 4];
+        if reader.read_exact(&mut word).is_err() {
+            return Ok(());
+        }
+        if word == [0xFF; 4] {
+            reader.read_exact(&mut word)?;
+        }
+        let length = u64::from(u32::from_le_bytes(word));
+        let left = total.saturating_sub(reader.stream_position()?);
+        if length == 0 {
+            return Ok(());
+        }
+        if length > left {
+            return Err(damaged("a message is longer than the file"));
+        }
+        let mut message = vec![0; length as usize];
+        reader.read_exact(&mut message)?;
+        let body = arrow::ipc::root_as_message(&message).map_err(damaged)?.bodyLength();
+        if u64::try_from(body).map_or(true, |body| body > left - length) {
+            return Err(damaged("the body of a message is longer than the file"));
+        }
+        reader.seek_relative(body)?;
+    }
 }
 
 fn arrow_between(

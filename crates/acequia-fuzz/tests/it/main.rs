@@ -76,6 +76,21 @@ fn files_are_read_or_refused() {
     run("decode");
 }
 
+/// These are not for libFuzzer: see the target.
+#[test]
+fn parquet_and_arrow_files_with_any_byte_damaged_are_read_or_refused() {
+    for name in ["parquet", "arrow"] {
+        let seed = std::fs::read(inside("corpus/decode").join(name)).unwrap();
+        for at in 1..seed.len() {
+            for damage in [0x80, 0x01] {
+                let mut damaged = seed.clone();
+                damaged[at] ^= damage;
+                acequia_fuzz::decode::run(&damaged);
+            }
+        }
+    }
+}
+
 #[test]
 fn checkpoints_are_read_or_refused() {
     run("checkpoint");
