@@ -23,16 +23,19 @@ use std::process::ExitCode;
   echo 'SELECT 1;' | acequia                  statements and commands from a pipe
   acequia run examples/nexmark.sql            a file, until its queries end or Ctrl-C
 
-At the prompt a continuous SELECT shows every batch until Ctrl-C, which stops the query and not the
-prompt; over in-memory streams it runs in the background. Entered statements are kept in
-$XDG_STATE_HOME/acequia/history (~/.local/state/...), or in the file that ACEQUIA_HISTORY names; those
-with a password, token or key in their options are not.
+At the prompt a continuous SELECT shows every batch until Ctrl-C, which stops the
+query and not the prompt; over in-memory streams it runs in the background.
+Entered statements are kept in $XDG_STATE_HOME/acequia/history
+(~/.local/state/...), or in the file that ACEQUIA_HISTORY names; those with a
+password, token or key in their options are not.
 
-In a pipe there is no prompt, colour or timing; results go to standard output, errors to standard
-error. A statement that fails does not keep the next ones back, and the exit status is 1 at the end.
-Queries do not hold up the statements after them. At the end of the input those that read only
-in-memory streams are stopped once they are idle, and the others are waited for; Ctrl-C and SIGTERM
-finish their batches and commit them. Directives of test files (`-- error: text`) are comments here.")]
+In a pipe there is no prompt, colour or timing; results go to standard output,
+errors to standard error. A statement that fails does not keep the next ones
+back, and the exit status is 1 at the end. Queries do not hold up the statements
+after them. At the end of the input those that read only in-memory streams are
+stopped once they are idle, and the others are waited for; Ctrl-C and SIGTERM
+finish their batches and commit them. Directives of test files
+(`-- error: text`) are comments here.")]
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,

@@ -25,7 +25,7 @@ enum Format {
 /// The arguments of `run`.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  acequia run examples/bids.sql                 run until the queries end, or Ctrl-C
+  acequia run examples/nexmark.sql              run until the queries end, or Ctrl-C
   acequia run test.sql --step --format json     deterministic, machine-readable
   echo 'SELECT 1' | acequia run -               statements from standard input
 
@@ -72,9 +72,8 @@ impl Run {
                 if let Event::Error { expected: false, error, .. } = &event {
                     *reported = true;
                     if matches!(self.format, Format::Text) {
-                        status.end();
                         let file = self.file.to_str().filter(|file| *file != "-");
-                        complain(error, Source { text: &text, first_line: 1, file });
+                        status.above(|| complain(error, Source { text: &text, first_line: 1, file }));
                     }
                 }
                 print_event(&status, self.format, &event)
@@ -84,17 +83,15 @@ impl Run {
                     script.run(&text, &mut emit).await?;
                     script.finish(&mut emit).await
                 } => ran,
-                () = signals.next() => Ok(()),
+                () = signals.next() => {
+                    if !session.active_queries().is_empty() {
+                        status.tell("stopping after the batches that run; Ctrl-C again ends at once");
+                    }
+                    Ok(())
+                }
             };
-            if !session.active_queries().is_empty() {
-                status.tell("stopping after the batches that run; Ctrl-C again ends at once");
-            }
             let stopped = tokio::select! {
-                stopped = async {
-                    let stopped = session.stop_all().await;
-                    // What the last batches gave.
-                    stopped.and(script.settle(&mut emit).await)
-                } => stopped,
+                stopped = script.stop(&mut emit) => stopped,
                 () = signals.next() => Err(Error::cancelled(
                     "ended in the middle of a batch; what was committed stays, and the batch runs again next time",
                 )),

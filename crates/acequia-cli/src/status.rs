@@ -74,12 +74,17 @@ impl Status {
         }
     }
 
+    /// Does what prints something above the lines.
+    pub(crate) fn above<T>(&self, print: impl FnOnce() -> T) -> T {
+        self.lines.suspend(print)
+    }
+
     /// Prints to standard output, above the lines.
     ///
     /// # Errors
     /// Those of standard output.
     pub(crate) fn print(&self, text: &str) -> Result<()> {
-        let printed = self.lines.suspend(|| {
+        let printed = self.above(|| {
             let mut out = std::io::stdout().lock();
             out.write_all(text.as_bytes()).and_then(|()| out.flush())
         });

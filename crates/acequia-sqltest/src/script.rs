@@ -10,12 +10,15 @@
 use crate::directives::Directives;
 use crate::event::Event;
 use crate::json;
+use acequia::session::RunningQuery;
 use acequia::sql::{ParsedStatement, split};
 use acequia::{
     BatchOutput, Error, QueryListener, Result, Session, SessionBuilder, StatementOutput,
     StreamingQueryProgress,
 };
 use parking_lot::Mutex;
+use std::cell::{Cell, RefCell};
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
@@ -34,6 +37,10 @@ pub struct Script {
     session: Session,
     options: ScriptOptions,
     events: Receiver<Event>,
+    /// The number of the last statement.
+    last: Cell<usize>,
+    /// The runs of queries whose error has been told: it is told once, unless STOP QUERY asks for it.
+    told: RefCell<HashSet<String>>,
 }
 
 /// Sends what queries do to the one who reads the events.
@@ -71,7 +78,7 @@ impl Script {
             }
         };
         let session = builder.on_output(Arc::new(on_output)).listener(recorder).build()?;
-        Ok(Self { session, options, events })
+        Ok(Self { session, options, events, last: Cell::default(), told: RefCell::default() })
     }
 
     /// The session.
@@ -87,8 +94,11 @@ impl Script {
         let statements = split(text);
         let count = statements.len();
         for source in statements {
-            let (number, directives) = (source.number, Directives::of(&source.leading_comments)?);
-            let statement = source.parse().map(|statement| source.with(statement));
+            let (number, directives) = (source.number, Directives::of(&source.leading_comments));
+            let (statement, directives) = match directives {
+                Ok(directives) => (source.parse().map(|statement| source.with(statement)), directives),
+                Err(malformed) => (Err(malformed), Directives::default()),
+            };
             self.execute(number, statement, &directives, emit).await?;
         }
         if self.session.in_transaction() {
@@ -110,6 +120,7 @@ impl Script {
         directives: &Directives,
         emit: Emit<'_>,
     ) -> Result<()> {
+        self.last.set(number);
         let outcome = match statement {
             Ok(statement) => self.statement(statement, directives).await,
             Err(error) => Err(error),
@@ -134,12 +145,54 @@ impl Script {
     /// After the last statement: stops the queries of a stepped run, waits for those of any other.
     ///
     /// # Errors
-    /// The error of a query that failed; those of `emit`.
+    /// The error of a query that failed and was not expected to, after it was emitted; those of `emit`.
     pub async fn finish(&self, emit: Emit<'_>) -> Result<()> {
-        let ended =
-            if self.options.step { self.session.stop_all().await } else { self.wait_for_queries(emit).await };
+        if self.options.step {
+            return self.stop(emit).await;
+        }
+        let ended = self.wait_for_queries(emit).await;
+        self.end(ended, emit)
+    }
+
+    /// Stops every query after its batch and tells what they did.
+    ///
+    /// # Errors
+    /// As [`Script::finish`].
+    pub async fn stop(&self, emit: Emit<'_>) -> Result<()> {
+        let mut stopped = Ok(());
+        for query in self.session.queries() {
+            stopped = stopped.and(self.untold(&query, query.handle.stop().await));
+        }
+        self.end(stopped, emit)
+    }
+
+    fn end(&self, ended: Result<()>, emit: Emit<'_>) -> Result<()> {
         self.drain(emit)?;
-        ended
+        match ended {
+            Ok(()) => Ok(()),
+            Err(error) => self.report(self.last.get(), Err(error), &Directives::default(), emit),
+        }
+    }
+
+    /// Waits until every query is idle, those beside one that fails too.
+    async fn idle(&self) -> Result<()> {
+        let mut idle = Ok(());
+        for query in self.session.queries() {
+            let ended = query.handle.process_all_available().await;
+            // Of several that fail, each is told with a step of its own.
+            if idle.is_ok() {
+                idle = self.untold(&query, ended);
+            }
+        }
+        idle
+    }
+
+    /// The error of a query, unless it has been told.
+    fn untold(&self, query: &RunningQuery, ended: Result<()>) -> Result<()> {
+        match ended {
+            Err(error) if self.told.borrow_mut().insert(query.handle.run_id().to_string()) => Err(error),
+            _ => Ok(()),
+        }
     }
 
     async fn statement(
@@ -153,7 +206,7 @@ impl Script {
             self.session.release_steps()?;
         }
         if self.options.step && matches!(output, StatementOutput::Step(_) | StatementOutput::Query(_)) {
-            self.session.process_all_available().await?;
+            self.idle().await?;
         }
         Ok(output)
     }
@@ -199,7 +252,7 @@ impl Script {
             let running = queries.iter().any(|query| query.handle.is_active());
             self.drain(emit)?;
             for query in queries.iter().filter(|query| !query.handle.is_active()) {
-                query.handle.await_termination().await?;
+                self.untold(query, query.handle.await_termination().await)?;
             }
             if !running {
                 return Ok(());

@@ -83,11 +83,8 @@ impl Activity {
     fn tell(&self, ended: &Ended) {
         match &ended.error {
             Some(error) => {
-                let text = format!(
-                    "{} query `{}` failed: {error}\n",
-                    self.screen.paint("1;31", "error:"),
-                    ended.name
-                );
+                // It says which query it is about.
+                let text = format!("{} {error}\n", self.screen.paint("1;31", "error:"));
                 if self.interactive { self.screen.announce(&text) } else { self.screen.error(&text) }
             }
             None if self.interactive => {

@@ -19,6 +19,10 @@ const FROM_FUNCTIONS: &[&str] =
 /// Group functions that SQL rewrites before the session sees them.
 const GROUP_FUNCTIONS: &[&str] = &["tumble", "hop", "session"];
 
+/// Settings of the session beside DataFusion's own, with their values where these are words.
+const SETTINGS: &[(&str, &[&str])] =
+    &[("acequia.shards", &[]), ("acequia.watermark.policy", &["max", "min"])];
+
 /// Something that may come.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Candidate {
@@ -95,7 +99,11 @@ impl Completer {
         } else if function == "progress" || function == "state" {
             let queries = self.names(&[Names::Queries]);
             close(queries.iter().map(String::as_str).collect(), &mut found);
-        } else if context.ends_with(&["LOCATION"]) || context.ends_with(&["TO"]) {
+        } else if context.begins_with(&["SET"]) {
+            let setting = context.since(&["SET"]);
+            let setting = setting.trim().trim_end_matches('=').trim_end();
+            close(setting_values(setting).to_vec(), &mut found);
+        } else if ["FROM", "JOIN", "LOCATION", "TO"].iter().any(|word| context.ends_with(&[word])) {
             return self.file(context.typed, context.start + context.typed.len());
         }
         (context.start, found.candidates())
@@ -110,6 +118,9 @@ impl Completer {
     }
 
     fn word(&self, context: &Context<'_>, found: &mut Found<'_>) {
+        if context.begins_with(&["SET"]) && !context.is_first() {
+            return self.setting(context, found);
+        }
         if context.back(1) == "." {
             return self.columns_of(context.back(2), context).iter().for_each(|c| found.name(c));
         }
@@ -154,6 +165,29 @@ impl Completer {
             }
         }
         found.keywords(CLAUSES);
+    }
+
+    /// What may come in `SET name = value`.
+    fn setting(&self, context: &Context<'_>, found: &mut Found<'_>) {
+        let typed = context.since(&["SET"]);
+        let typed = typed.trim_start();
+        match typed.trim_end().strip_suffix('=') {
+            Some(name) => {
+                let values = setting_values(name.trim_end());
+                values.iter().for_each(|value| found.add(value, format!("'{value}'")));
+            }
+            None => {
+                if typed.is_empty() {
+                    found.add("datafusion.", "datafusion.".to_string());
+                }
+                let state = self.session.context().state();
+                let entries = state.config_options().entries();
+                let theirs = entries.iter().map(|entry| entry.key.as_str()).filter(|_| !typed.is_empty());
+                let names = SETTINGS.iter().map(|(name, _)| *name).chain(theirs);
+                let rests = names.filter_map(|name| name.strip_prefix(typed));
+                rests.for_each(|rest| found.add(rest, format!("{rest} = ")));
+            }
+        }
     }
 
     /// Names where only a name can stand.
@@ -266,6 +300,11 @@ impl Completer {
             scalar.chain(aggregate).chain(window).chain(GROUP_FUNCTIONS.iter().map(|f| (*f).to_string()));
         all.filter(|name| !name.starts_with("__")).collect()
     }
+}
+
+fn setting_values(name: &str) -> &'static [&'static str] {
+    let setting = SETTINGS.iter().find(|(setting, _)| setting.eq_ignore_ascii_case(name));
+    setting.map_or(&[], |(_, values)| values)
 }
 
 /// Kinds of names.

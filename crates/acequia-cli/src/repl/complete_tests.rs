@@ -118,6 +118,13 @@ fn what_may_come_comes() {
         ("CREATE STREAM s (a INT) USING file OPTIONS (on_error '|", &[]),
         ("CREATE SINK s WITH (connector = 'parquet', compression = 's|", &["snappy'"]),
         ("SELECT * FROM bids WITH (ch|", &["checkpoint = '"]),
+        // Settings.
+        ("SET |", &["acequia.shards = ", "acequia.watermark.policy = ", "datafusion."]),
+        ("SET acequia.sh|", &["shards = "]),
+        ("set datafusion.execution.batch_s|", &["batch_size = "]),
+        ("SET acequia.watermark.policy = |", &["'max'", "'min'"]),
+        ("SET acequia.watermark.policy = 'mi|", &["min'"]),
+        ("SET acequia.shards = |", &[]),
         // Nothing where nothing fits.
         ("-- SEL|", &[]),
         ("SELECT 'SEL|", &[]),
@@ -144,6 +151,7 @@ fn files_are_completed_within_their_path() {
     for text in [
         format!("\\i {at}/ord|"),
         format!("CREATE STREAM s WITH (connector = 'file', path = '{at}/ord|"),
+        format!("SELECT * FROM '{at}/ord|"),
         format!("CREATE EXTERNAL TABLE t STORED AS CSV LOCATION '{at}/ord|"),
     ] {
         let found = prompt.complete(&text);

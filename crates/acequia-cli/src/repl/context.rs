@@ -87,6 +87,12 @@ impl<'a> Context<'a> {
         self.before.iter().any(|piece| self.of(piece).eq_ignore_ascii_case(word))
     }
 
+    /// What stands between the first words of the statement and what is being typed.
+    pub(super) fn since(&self, words: &[&str]) -> &'a str {
+        let from = self.before.get(words.len() - 1).map_or(self.start, |piece| piece.range.end);
+        self.text.get(from..self.start).unwrap_or_default().trim_end_matches('\'')
+    }
+
     /// Whether nothing of the statement stands before.
     pub(super) fn is_first(&self) -> bool {
         self.before.is_empty()

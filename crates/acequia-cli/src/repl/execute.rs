@@ -164,7 +164,7 @@ impl Repl {
         });
         match ended {
             None => self.after_interrupt(&format!("query `{name}` ends with the batch that runs")),
-            Some((_, Err(error))) => self.fail(&error.context(format!("query `{name}` failed"))),
+            Some((_, Err(error))) => self.fail(&error),
             Some((how, Ok(()))) => {
                 if how == "stopped" {
                     self.screen.print("\n");

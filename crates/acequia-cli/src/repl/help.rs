@@ -119,6 +119,15 @@ CREATE STREAM logs (line VARCHAR, at TIMESTAMP(3));
 SELECT count(*) AS n FROM STREAM logs WATERMARK at DELAY OF INTERVAL 10 SECONDS GROUP BY window(at, '1 minute');",
     },
     Topic {
+        name: "SET",
+        what: "settings of the session",
+        text: "\
+SET acequia.watermark.policy = 'min' | 'max'    how the watermarks of several streams combine
+SET acequia.shards = n                          into how many shards queries started after it split their state
+Others, as datafusion.execution.batch_size, are DataFusion's: SHOW ALL lists them.",
+        example: "SET acequia.shards = 4;",
+    },
+    Topic {
         name: "QUERIES",
         what: "running queries, their progress and state",
         text: "\

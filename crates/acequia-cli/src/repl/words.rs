@@ -75,7 +75,6 @@ pub(super) const AFTER: &[(&[&str], &[&str])] = &[
     (&["GROUP"], &["BY"]),
     (&["ORDER"], &["BY"]),
     (&["PARTITION"], &["BY"]),
-    (&["SET"], &["acequia.shards", "acequia.watermark.policy", "datafusion."]),
 ];
 
 /// Words within a query.

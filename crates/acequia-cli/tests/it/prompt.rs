@@ -177,7 +177,7 @@ fn a_failure_in_the_background_is_told_and_errors_underline_the_spot() {
     person.sees("runs in the background");
     person.sees("acequia> ");
     person.enters("INSERT INTO s VALUES (0);");
-    person.sees("error: query `q1` failed: ");
+    person.sees("error: query `q1`: batch 0: ");
     person.sees("acequia> ");
     person.leaves();
 }

@@ -117,7 +117,7 @@ INSERT INTO bids VALUES ('owl', 1, '2024-01-01 00:00:01');"
     );
     let answer = piped(directory.path(), &input);
     let errors = String::from_utf8(answer.stderr).unwrap();
-    assert!(errors.contains("error: query `q1` failed: "), "{errors}");
+    assert!(errors.contains("error: query `q1`: batch 0: "), "{errors}");
     assert_eq!(answer.status.code(), Some(1));
 }
 

@@ -17,7 +17,7 @@ use super::time_column::{SessionPartition, TimeRole};
 use super::timestamps::{END, START};
 use super::watermark::EventTimeWatermark;
 use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::common::{Column, Result};
+use datafusion::common::{Column, Result, ScalarValue};
 use datafusion::functions::core::expr_fn::{get_field, named_struct};
 use datafusion::functions_aggregate::expr_fn::{max, min, sum};
 use datafusion::logical_expr::expr::WindowFunction;
@@ -124,6 +124,7 @@ fn replace_all(exprs: Vec<Expr>, from: &Expr, to: &Expr) -> Result<Vec<Expr>> {
 
 /// `input` with the merged session of each row as a further column.
 fn merged(input: LogicalPlan, session: &Expr, keys: Vec<Expr>) -> Result<(LogicalPlan, Expr)> {
+    let keys = keys.into_iter().map(|key| with_one_zero(key, &input)).collect::<Result<Vec<_>>>()?;
     let mut columns = all_columns(&input);
     let session_type = session.get_type(input.schema())?;
     let name = |plan: &LogicalPlan, wanted| unused_name(plan, wanted);
@@ -164,6 +165,16 @@ fn merged(input: LogicalPlan, session: &Expr, keys: Vec<Expr>) -> Result<(Logica
     Ok((plan, Expr::Column(Column::from_name(session))))
 }
 
+/// -0.0 and 0.0 are one key to GROUP BY, and two to PARTITION BY.
+fn with_one_zero(key: Expr, input: &LogicalPlan) -> Result<Expr> {
+    let key_type = key.get_type(input.schema())?;
+    if !key_type.is_floating() {
+        return Ok(key);
+    }
+    // -0.0 + 0.0 is 0.0; every other value stays.
+    Ok(key + lit(ScalarValue::new_zero(&key_type)?))
+}
+
 /// The running count of opened sessions, from a flag that is computed first.
 fn with_flag(
     plan: LogicalPlan,
@@ -196,7 +207,7 @@ fn with_column(plan: LogicalPlan, window: Expr) -> Result<LogicalPlan> {
 }
 
 fn frame(end: WindowFrameBound) -> WindowFrame {
-    let start = WindowFrameBound::Preceding(datafusion::common::ScalarValue::UInt64(None));
+    let start = WindowFrameBound::Preceding(ScalarValue::UInt64(None));
     WindowFrame::new_bounds(WindowFrameUnits::Rows, start, end)
 }
 

@@ -44,7 +44,7 @@ use acequia_core::{BatchId, Clock, Error, OutputMode, Result, SinkBatch, SystemC
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, FieldRef, Schema, SchemaRef};
 use datafusion::execution::{SessionState, SessionStateBuilder};
-use datafusion::logical_expr::LogicalPlan;
+use datafusion::logical_expr::{LogicalPlan, Statement as PlannedStatement};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion::sql::parser::Statement as DataFusionStatement;
 use datafusion::sql::sqlparser::ast::{ObjectName, Statement as SqlStatement};
@@ -305,7 +305,13 @@ impl Session {
             self.collect(plan).await?;
             return Ok(StatementOutput::Done(done));
         }
-        let silent = matches!(plan, LogicalPlan::Statement(_));
+        if let LogicalPlan::Explain(explain) = &plan
+            && is_streaming(&explain.plan)
+        {
+            return self.explain_plan(explain.plan.as_ref().clone()).await;
+        }
+        let executes = matches!(plan, LogicalPlan::Statement(PlannedStatement::Execute(_)));
+        let silent = matches!(plan, LogicalPlan::Statement(_)) && !executes;
         let output = self.collect(plan).await?;
         Ok(if silent { StatementOutput::Done("done".to_string()) } else { output })
     }

@@ -99,12 +99,13 @@ impl Session {
     /// Waits until every running query has processed what was there at this call.
     ///
     /// # Errors
-    /// The error of a query that failed.
+    /// The first error of a query that failed, once the others are idle.
     pub async fn process_all_available(&self) -> Result<()> {
+        let mut first = Ok(());
         for query in self.queries() {
-            query.handle.process_all_available().await?;
+            first = first.and(query.handle.process_all_available().await);
         }
-        Ok(())
+        first
     }
 
     /// Stops every query after its batch.
@@ -149,11 +150,12 @@ impl Session {
             ));
         };
         let plan = self.plan_query(query).await?;
-        let planned = self.plan_streaming(plan, query).await?;
-        let schema = Arc::new(Schema::new(vec![Field::new("plan", DataType::Utf8, false)]));
-        let lines: StringArray = planned.plan.explain.lines().map(Some).collect();
-        let rows = arrow::array::RecordBatch::try_new(Arc::clone(&schema), vec![Arc::new(lines)])?;
-        Ok(StatementOutput::Rows { schema, batches: vec![rows] })
+        explained(&self.plan_streaming(plan, query).await?)
+    }
+
+    /// `EXPLAIN` of a query that turns out to be continuous.
+    pub(super) async fn explain_plan(&self, plan: LogicalPlan) -> Result<StatementOutput> {
+        explained(&Planned::new(self, plan, None).await?)
     }
 
     pub(super) async fn start_console_query(
@@ -321,4 +323,11 @@ impl Session {
             });
         }))
     }
+}
+
+fn explained(planned: &Planned) -> Result<StatementOutput> {
+    let schema = Arc::new(Schema::new(vec![Field::new("plan", DataType::Utf8, false)]));
+    let lines: StringArray = planned.plan.explain.lines().map(Some).collect();
+    let rows = arrow::array::RecordBatch::try_new(Arc::clone(&schema), vec![Arc::new(lines)])?;
+    Ok(StatementOutput::Rows { schema, batches: vec![rows] })
 }

@@ -121,6 +121,10 @@ fn lacks_its_end(error: &Broken) -> bool {
 pub(super) fn tokenize(text: &str) -> (Vec<TokenWithSpan>, Option<Broken>) {
     let mut tokens = vec![];
     let broken = Tokenizer::new(&DIALECT, text).tokenize_with_location_into_buf(&mut tokens).err();
+    // Some editors begin every file with a byte order mark.
+    if tokens.first().is_some_and(|token| token.token == Token::Char('\u{feff}')) {
+        tokens.remove(0);
+    }
     (tokens, broken.map(|e| Broken { location: place(e.location), message: e.message }))
 }
 
