@@ -179,10 +179,7 @@ impl FileRun {
     /// Lets time pass, and what it brings about happen before the rows come.
     async fn tick(&mut self) -> Result<()> {
         self.clock.advance(TICK);
-        let mut events = vec![];
-        let settled = self.script.settle(&mut collect(&mut events)).await;
-        self.take(events, None)?;
-        settled
+        self.settle().await
     }
 
     /// Whether the statement ends a step. A transaction is one, when it is committed.
@@ -204,16 +201,18 @@ impl FileRun {
             return Ok(());
         }
         self.script.session().release_steps()?;
-        let mut events = vec![];
-        let settled = self.script.settle(&mut collect(&mut events)).await;
-        self.take(events, None)?;
-        settled?;
+        self.settle().await?;
         self.oracle.check().await
     }
 
     async fn restart(&mut self) -> Result<()> {
         let Some(restarts) = &mut self.restarts else { return Ok(()) };
         restarts.restart(self.script.session()).await?;
+        self.settle().await
+    }
+
+    /// Waits until every query is idle, and takes what they did.
+    async fn settle(&mut self) -> Result<()> {
         let mut events = vec![];
         let settled = self.script.settle(&mut collect(&mut events)).await;
         self.take(events, None)?;
