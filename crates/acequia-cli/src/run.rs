@@ -29,7 +29,8 @@ enum Format {
   acequia run test.sql --step --format json     deterministic, machine-readable
   echo 'SELECT 1' | acequia run -               statements from standard input
 
-Ctrl-C and SIGTERM finish the batches that run, commit them, and exit with 0.
+Ctrl-C, SIGTERM and a reader that goes away (`| head`) finish the batches that run, commit them, and
+exit with 0; a second Ctrl-C ends at once.
 Exit status: 0, or 1 after an error that the file does not expect (`-- error: text`).")]
 pub(crate) struct Run {
     /// The file; `-` for standard input.
@@ -89,6 +90,7 @@ impl Run {
                     }
                     Ok(())
                 }
+                () = status.unread() => Ok(()),
             };
             let stopped = tokio::select! {
                 stopped = script.stop(&mut emit) => stopped,

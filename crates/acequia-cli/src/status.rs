@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
 use std::time::Duration;
+use tokio::sync::Notify;
 
 /// How often a line moves, so that one sees that it lives.
 const TICK: Duration = Duration::from_millis(100);
@@ -21,6 +22,8 @@ pub(crate) struct Status {
     visible: bool,
     lines: MultiProgress,
     queries: Mutex<BTreeMap<String, Line>>,
+    /// Told once nobody reads standard output any more.
+    unread: Notify,
 }
 
 #[derive(Debug)]
@@ -37,7 +40,12 @@ impl Status {
     pub(crate) fn new() -> Self {
         let visible = std::io::stdout().is_terminal() && std::io::stderr().is_terminal();
         let target = if visible { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
-        Self { visible, lines: MultiProgress::with_draw_target(target), queries: Mutex::default() }
+        Self {
+            visible,
+            lines: MultiProgress::with_draw_target(target),
+            queries: Mutex::default(),
+            unread: Notify::new(),
+        }
     }
 
     /// Whether there is somebody to see them.
@@ -79,7 +87,8 @@ impl Status {
         self.lines.suspend(print)
     }
 
-    /// Prints to standard output, above the lines.
+    /// Prints to standard output, above the lines. That a reader has gone away (`| head`) is no error: see
+    /// [`Status::unread`].
     ///
     /// # Errors
     /// Those of standard output.
@@ -88,13 +97,24 @@ impl Status {
             let mut out = std::io::stdout().lock();
             out.write_all(text.as_bytes()).and_then(|()| out.flush())
         });
-        printed.map_err(|e| Error::from(e).context("standard output"))
+        match printed {
+            Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => {
+                self.unread.notify_one();
+                Ok(())
+            }
+            printed => printed.map_err(|e| Error::from(e).context("standard output")),
+        }
+    }
+
+    /// Waits until nobody reads standard output any more.
+    pub(crate) async fn unread(&self) {
+        self.unread.notified().await;
     }
 }
 
 impl ConsoleOut for Status {
     fn write(&self, text: &str) {
-        // A reader that has gone away (`| head`) is no reason to fail the query.
+        // What cannot be printed is no reason to fail the query.
         let _ = self.print(text);
     }
 

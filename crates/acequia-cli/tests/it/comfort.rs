@@ -1,7 +1,8 @@
 //! What a person at a terminal sees and a script does not: the lines of running queries. Exit statuses, completions.
 
 use rexpect::session::spawn_command;
-use std::process::{Command, Output};
+use std::io::Read;
+use std::process::{Command, Output, Stdio};
 
 /// How long a terminal may take to show something, in milliseconds.
 const PATIENCE: u64 = 60_000;
@@ -54,6 +55,22 @@ fn second_interrupt_ends_a_run_whose_batch_has_no_end() {
     terminal.send_control('c').unwrap();
     terminal.exp_string("ended in the middle of a batch").unwrap();
     terminal.exp_eof().unwrap();
+}
+
+#[test]
+fn run_whose_reader_has_gone_away_ends() {
+    let file = script(
+        "CREATE STREAM r WITH (connector = 'rate', rows_per_batch = '1');
+         SELECT value FROM r EMIT APPEND;",
+    );
+    for format in ["text", "json"] {
+        let mut run = acequia(&["run", file.to_str().unwrap(), "--format", format]);
+        let mut run = run.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut first = [0; 100];
+        run.stdout.take().unwrap().read_exact(&mut first).unwrap();
+        let ended = run.wait_with_output().unwrap();
+        assert_eq!((ended.status.code(), ended.stderr), (Some(0), vec![]), "{format}");
+    }
 }
 
 #[test]
