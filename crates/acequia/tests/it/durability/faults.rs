@@ -1,5 +1,7 @@
-//! A store and a sink that share one count of operations and fail the n-th one, as a process that dies there.
+//! A store and a sink that share one count of operations and fail the n-th one: the process dies there, or lives and is
+//! told so. Or every operation waits for its turn among those of another run.
 
+use super::turns::Turns;
 use acequia_core::{BatchId, Error, Result, Sink, SinkBatch, SinkContext, SinkReceipt, SinkWriter};
 use arrow::array::RecordBatch;
 use arrow::util::display::array_value_to_string;
@@ -16,13 +18,21 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::sync::oneshot;
 
-/// When an operation fails.
+/// What becomes of an operation that fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fault {
-    /// Nothing happened.
+    /// The process dies and nothing has happened.
     Before,
-    /// It happened, and nobody was told.
+    /// The process dies and it has happened.
     After,
+    /// It is refused, this once.
+    Refused,
+    /// It has happened, and an error is what comes back, this once.
+    Unanswered,
+}
+
+impl Fault {
+    pub(super) const ALL: [Self; 4] = [Self::Before, Self::After, Self::Refused, Self::Unanswered];
 }
 
 /// Which operation fails.
@@ -40,6 +50,8 @@ struct Plan {
     fails: Option<(At, Fault)>,
     dead: bool,
     stops: Vec<Stop>,
+    turns: Option<Turns>,
+    stale: bool,
 }
 
 /// An operation that waits to be let go.
@@ -68,6 +80,18 @@ impl Operations {
         Self { plan: Arc::new(Mutex::new(plan)) }
     }
 
+    /// Operations that each wait for their turn.
+    pub(super) fn in_turns(turns: Turns) -> Self {
+        let plan = Plan { turns: Some(turns), ..Plan::default() };
+        Self { plan: Arc::new(Mutex::new(plan)) }
+    }
+
+    /// No listing has the object that was put last, by whichever run.
+    pub(super) fn stale(self) -> Self {
+        self.plan.lock().stale = true;
+        self
+    }
+
     pub(super) fn count(&self) -> usize {
         self.plan.lock().operations
     }
@@ -81,11 +105,14 @@ impl Operations {
 
     /// Counts an operation; whether it fails after its effect.
     async fn begin(&self, name: &str) -> Result<bool, Crash> {
-        let stop = {
+        let (stop, turns) = {
             let mut plan = self.plan.lock();
             let at = plan.stops.iter().position(|stop| stop.name == name);
-            at.map(|at| plan.stops.remove(at))
+            (at.map(|at| plan.stops.remove(at)), plan.turns.clone())
         };
+        if let Some(turns) = turns {
+            turns.wait(name).await.map_err(|_| Crash)?;
+        }
         if let Some(stop) = stop {
             stop.reached.send(()).ok();
             stop.go.await.ok();
@@ -107,9 +134,10 @@ impl Operations {
         if !hit {
             return Ok(false);
         }
-        plan.dead = true;
-        match plan.fails {
-            Some((_, Fault::After)) => Ok(true),
+        let fault = plan.fails.take().map(|(_, fault)| fault);
+        plan.dead = matches!(fault, Some(Fault::Before | Fault::After));
+        match fault {
+            Some(Fault::After | Fault::Unanswered) => Ok(true),
             _ => Err(Crash),
         }
     }
@@ -140,6 +168,8 @@ fn end<T, E: From<Crash>>(fails: bool, result: Result<T, E>) -> Result<T, E> {
 pub(super) struct FaultStore {
     pub(super) inner: Arc<dyn ObjectStore>,
     pub(super) operations: Operations,
+    /// What any run has put last.
+    pub(super) last_put: Arc<Mutex<Option<Path>>>,
 }
 
 impl std::fmt::Display for FaultStore {
@@ -157,7 +187,11 @@ impl ObjectStore for FaultStore {
         options: PutOptions,
     ) -> object_store::Result<PutResult> {
         let fails = self.operations.begin(at.as_ref()).await?;
-        end(fails, self.inner.put_opts(at, payload, options).await)
+        let put = self.inner.put_opts(at, payload, options).await;
+        if put.is_ok() {
+            *self.last_put.lock() = Some(at.clone());
+        }
+        end(fails, put)
     }
 
     async fn put_multipart_opts(
@@ -169,7 +203,7 @@ impl ObjectStore for FaultStore {
     }
 
     async fn get_opts(&self, at: &Path, options: GetOptions) -> object_store::Result<GetResult> {
-        let fails = self.operations.count_one("get")?;
+        let fails = self.operations.begin(&format!("get {at}")).await?;
         end(fails, self.inner.get_opts(at, options).await)
     }
 
@@ -181,7 +215,7 @@ impl ObjectStore for FaultStore {
         let deleted = locations.and_then(move |at| {
             let this = this.clone();
             async move {
-                let fails = this.operations.count_one("delete")?;
+                let fails = this.operations.begin(&format!("delete {at}")).await?;
                 end(fails, this.inner.delete(&at).await.map(|()| at))
             }
         });
@@ -189,10 +223,18 @@ impl ObjectStore for FaultStore {
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, object_store::Result<ObjectMeta>> {
-        match self.operations.count_one("list") {
-            Ok(false) => self.inner.list(prefix),
-            _ => futures::stream::iter([Err(Crash.into())]).boxed(),
-        }
+        let (this, prefix) = (self.clone(), prefix.cloned());
+        let listed = async move {
+            let name = format!("list {}", prefix.as_ref().map_or("", |prefix| prefix.as_ref()));
+            if this.operations.begin(&name).await? {
+                return Err(object_store::Error::from(Crash));
+            }
+            let unseen = this.last_put.lock().clone().filter(|_| this.operations.plan.lock().stale);
+            let seen = move |object: &ObjectMeta| Some(&object.location) != unseen.as_ref();
+            let objects = this.inner.list(prefix.as_ref());
+            Ok(objects.try_filter(move |object| futures::future::ready(seen(object))))
+        };
+        futures::stream::once(listed).try_flatten().boxed()
     }
 
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> object_store::Result<ListResult> {
@@ -210,19 +252,13 @@ pub(super) type Rows = Vec<String>;
 /// Where [`RecordingSink`] writes: outlives every run.
 #[derive(Debug, Default)]
 pub(super) struct Output {
-    content: Mutex<Content>,
-}
-
-#[derive(Debug, Default)]
-struct Content {
-    staged: Vec<Rows>,
-    published: BTreeMap<u64, Rows>,
+    published: Mutex<BTreeMap<u64, Rows>>,
 }
 
 impl Output {
     /// Every batch that was published.
     pub(super) fn published(&self) -> BTreeMap<u64, Rows> {
-        self.content.lock().published.clone()
+        self.published.lock().clone()
     }
 }
 
@@ -234,7 +270,6 @@ pub(super) struct RecordingSink {
 }
 
 struct Writer {
-    output: Arc<Output>,
     operations: Operations,
     batch: BatchId,
     rows: Rows,
@@ -258,22 +293,20 @@ impl Sink for RecordingSink {
 
     async fn writer(&self, batch: BatchId) -> Result<Box<dyn SinkWriter>> {
         let fails = self.operations.begin(&format!("writer {batch}")).await?;
-        let (output, operations) = (Arc::clone(&self.output), self.operations.clone());
-        end(fails, Ok(Box::new(Writer { output, operations, batch, rows: vec![] })))
+        end(fails, Ok(Box::new(Writer { operations: self.operations.clone(), batch, rows: vec![] })))
     }
 
     async fn publish(&self, batch: BatchId, receipts: &[SinkReceipt]) -> Result<()> {
         let fails = self.operations.begin(&format!("publish {batch}")).await?;
         {
-            let mut content = self.output.content.lock();
-            let place = receipts[0].payload.as_u64().unwrap() as usize;
-            let rows = content.staged[place].clone();
-            let next = content.published.last_key_value().map_or(0, |(last, _)| last + 1);
-            match content.published.get(&batch.0) {
+            let mut published = self.output.published.lock();
+            let rows: Rows = serde_json::from_value(receipts[0].payload.clone()).unwrap();
+            let next = published.last_key_value().map_or(0, |(last, _)| last + 1);
+            match published.get(&batch.0) {
                 Some(before) => assert_eq!(*before, rows, "batch {batch} is published again as it was"),
                 None => {
                     assert_eq!(next, batch.0, "batches are published in order");
-                    content.published.insert(batch.0, rows);
+                    published.insert(batch.0, rows);
                 }
             }
         }
@@ -282,7 +315,7 @@ impl Sink for RecordingSink {
 
     async fn last_published(&self) -> Result<Option<BatchId>> {
         let fails = self.operations.begin("last_published").await?;
-        let last = self.output.content.lock().published.last_key_value().map(|(batch, _)| BatchId(*batch));
+        let last = self.output.published.lock().last_key_value().map(|(batch, _)| BatchId(*batch));
         end(fails, Ok(last))
     }
 
@@ -305,10 +338,7 @@ impl SinkWriter for Writer {
     async fn finish(mut self: Box<Self>) -> Result<SinkReceipt> {
         let fails = self.operations.begin(&format!("finish {}", self.batch)).await?;
         self.rows.sort();
-        let mut content = self.output.content.lock();
-        let payload = serde_json::json!(content.staged.len());
-        let rows = self.rows.len() as u64;
-        content.staged.push(std::mem::take(&mut self.rows));
-        end(fails, Ok(SinkReceipt { payload, rows }))
+        let receipt = SinkReceipt { payload: serde_json::json!(self.rows), rows: self.rows.len() as u64 };
+        end(fails, Ok(receipt))
     }
 }

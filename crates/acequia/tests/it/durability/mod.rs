@@ -5,11 +5,14 @@
 
 mod changed;
 mod crash;
+mod everywhere;
 mod failures;
 mod faults;
 mod fencing;
 mod files;
+mod interleaving;
 mod restart;
+mod turns;
 
 use acequia::plan::plan_streaming;
 use acequia::runtime::{CheckpointPlace, QueryDefinition, StreamingQuery, WatermarkPolicy, start};
@@ -25,6 +28,7 @@ use futures::FutureExt;
 use object_store::ObjectStore;
 use object_store::memory::InMemory;
 use object_store::path::Path;
+use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -84,6 +88,18 @@ const QUERIES: &[(&str, &str)] = &[
     (
         "final_watermark",
         "SELECT window(date_time, '20 seconds') AS w, count(*) AS n FROM closing GROUP BY window(date_time, '20 seconds') EMIT APPEND",
+    ),
+    (
+        "drop_duplicates_within_watermark",
+        "SELECT bidder, auction, date_time FROM drop_duplicates_within_watermark(TABLE b, DESCRIPTOR(bidder)) EMIT APPEND",
+    ),
+    (
+        "union_with_static_rows",
+        "SELECT auction % 5 AS k, count(*) AS n FROM (SELECT auction FROM b UNION ALL SELECT column1 AS auction FROM names) GROUP BY auction % 5 EMIT UPDATE",
+    ),
+    (
+        "static_rows_come_once",
+        "SELECT auction AS k FROM b UNION ALL SELECT column1 AS k FROM names EMIT APPEND",
     ),
     (
         "union_all",
@@ -148,7 +164,11 @@ impl World {
             let (state, plan) = (state.clone(), plan.clone());
             async move { plan_streaming(&state, plan, mode, shards).await }.boxed()
         };
-        let store = FaultStore { inner: Arc::clone(&trial.store), operations: operations.clone() };
+        let store = FaultStore {
+            inner: Arc::clone(&trial.store),
+            operations: operations.clone(),
+            last_put: Arc::clone(&trial.last_put),
+        };
         let sink = RecordingSink { output: Arc::clone(&trial.output), operations: operations.clone() };
         start(QueryDefinition {
             name: name.to_string(),
@@ -182,11 +202,12 @@ impl World {
 struct Trial {
     store: Arc<dyn ObjectStore>,
     output: Arc<Output>,
+    last_put: Arc<Mutex<Option<Path>>>,
 }
 
 impl Default for Trial {
     fn default() -> Self {
-        Self { store: Arc::new(InMemory::new()), output: Arc::default() }
+        Self { store: Arc::new(InMemory::new()), output: Arc::default(), last_put: Arc::default() }
     }
 }
 
