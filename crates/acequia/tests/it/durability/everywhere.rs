@@ -135,7 +135,8 @@ async fn output_is_the_same_when_recoveries_die_again_and_again() {
         let mut random = SmallRng::seed_from_u64(seed as u64);
         let (trial, mut deaths) = (Trial::default(), vec![]);
         while trial.output.published().len() < query.expected.len() {
-            let death = (random.random_range(1..query.points / 2), Fault::ALL[random.random_range(0..4)]);
+            let fault = if random.random_bool(0.5) { Fault::Before } else { Fault::After };
+            let death = (random.random_range(1..query.points / 2), fault);
             deaths.push(death);
             let case = format!("{}: {deaths:?}", query.name);
             assert!(deaths.len() < 200, "no progress: {case}");
