@@ -131,7 +131,8 @@ pub trait Sink: Send + Sync + fmt::Debug {
     /// `Unavailable`, or `Data` when the sink's own log is damaged.
     async fn last_published(&self) -> Result<Option<BatchId>>;
 
-    /// Whether what is published outlives the process. Batches are published again after a restart only then.
+    /// Whether what earlier runs have staged and published is still there: in a durable place always, in memory only
+    /// within the process that wrote it. Batches are published again after a restart only then.
     fn durable(&self) -> bool;
 }
 

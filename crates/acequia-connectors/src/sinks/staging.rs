@@ -1,7 +1,7 @@
 //! Batches written and not yet published, held in this process: what sinks without a durable place stage in.
 //!
-//! The receipt is only a number that finds the rows again; it means nothing to another process, which is why these
-//! sinks say that they are not durable.
+//! The receipt is only a number that finds the rows again; it means nothing to another process, nor to another run that
+//! does not share the [`Staging`].
 
 use acequia_core::{BatchId, Error, Result, SinkBatch, SinkReceipt, SinkWriter};
 use async_trait::async_trait;
@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// Staged batches of one run of a query.
+/// Staged batches of a query, of one run or of those that share it.
 #[derive(Debug, Default)]
 pub(crate) struct Staging {
     state: Mutex<State>,
@@ -18,12 +18,19 @@ pub(crate) struct Staging {
 #[derive(Debug, Default)]
 struct State {
     attempts: u64,
+    /// Whether there ever was a writer. What came before its batch was published by others, or nobody knows.
+    begun: bool,
     staged: BTreeMap<(BatchId, u64), Vec<SinkBatch>>,
     published: Option<BatchId>,
 }
 
 impl Staging {
     pub(crate) fn writer(self: &Arc<Self>, batch: BatchId) -> Box<dyn SinkWriter> {
+        let mut state = self.state.lock();
+        if !std::mem::replace(&mut state.begun, true) {
+            state.published = batch.0.checked_sub(1).map(BatchId);
+        }
+        drop(state);
         Box::new(StagingWriter { staging: Arc::clone(self), batch, parts: vec![] })
     }
 
@@ -48,6 +55,11 @@ impl Staging {
         let mut state = self.state.lock();
         state.published = Some(batch);
         state.staged = state.staged.split_off(&(batch.next(), 0));
+    }
+
+    /// Whether it knows which batches are published: from the first writer on.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.state.lock().begun
     }
 
     pub(crate) fn last_published(&self) -> Option<BatchId> {

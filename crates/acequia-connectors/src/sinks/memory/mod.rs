@@ -7,21 +7,23 @@
 //! - `UPDATE` removes deleted keys, then puts rows in place of those with their key. Without a key every row is new;
 //!   a result of one row is replaced.
 //!
-//! A query that starts again in the same process goes on with the table as it is; a query with other columns, another
-//! mode or another key starts it empty. The table changes in one step per batch: a reader sees all of a batch or none.
+//! A query that starts again in the same process goes on with the table as it is, and with what its earlier runs have
+//! staged, so that a batch that was committed and not published is not lost; a query with other columns, another mode or
+//! another key starts it empty. The table changes in one step per batch: a reader sees all of a batch or none.
 
 mod chunks;
 
 use super::staging::Staging;
 use super::{BatchListener, Published, SinkEnvironment};
 use acequia_core::{
-    BatchId, Error, OutputMode, Result, Sink, SinkBatch, SinkContext, SinkReceipt, SinkWriter,
+    BatchId, Error, OutputMode, QueryId, Result, Sink, SinkBatch, SinkContext, SinkReceipt, SinkWriter,
 };
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use chunks::Chunks;
 use parking_lot::{Mutex, RwLock};
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -37,6 +39,14 @@ struct Content {
     mode: OutputMode,
     key: Option<Vec<usize>>,
     chunks: Chunks,
+    /// What the runs of each query share.
+    staged: HashMap<QueryId, Arc<Staging>>,
+}
+
+impl Content {
+    fn fits(&self, context: &SinkContext) -> bool {
+        self.schema == context.schema && self.mode == context.mode && self.key == context.key
+    }
 }
 
 impl fmt::Debug for MemoryTable {
@@ -81,21 +91,21 @@ impl MemoryTable {
         self.listeners.write().push(Arc::new(listener));
     }
 
-    fn open(&self, context: &SinkContext) -> Result<()> {
+    /// Makes the table one of this query; gives what its earlier runs have staged.
+    fn open(&self, context: &SinkContext) -> Result<Arc<Staging>> {
         let mut content = self.content.lock();
-        let same = content
-            .as_ref()
-            .is_some_and(|c| c.schema == context.schema && c.mode == context.mode && c.key == context.key);
-        if !same {
-            let key = context.key.as_deref().filter(|_| context.mode == OutputMode::Update);
-            *content = Some(Content {
+        let key = context.key.as_deref().filter(|_| context.mode == OutputMode::Update);
+        let content = match content.take().filter(|content| content.fits(context)) {
+            Some(fitting) => content.insert(fitting),
+            None => content.insert(Content {
                 schema: Arc::clone(&context.schema),
                 mode: context.mode,
                 key: context.key.clone(),
                 chunks: Chunks::try_new(Arc::clone(&context.schema), key)?,
-            });
-        }
-        Ok(())
+                staged: HashMap::new(),
+            }),
+        };
+        Ok(Arc::clone(content.staged.entry(context.query.clone()).or_default()))
     }
 
     fn apply(&self, mode: OutputMode, parts: &[SinkBatch]) -> Result<()> {
@@ -140,9 +150,8 @@ impl MemorySink {
 #[async_trait]
 impl Sink for MemorySink {
     async fn open(&mut self, context: SinkContext) -> Result<()> {
-        self.table.open(&context)?;
+        self.staging = self.table.open(&context)?;
         self.context = Some(context);
-        self.staging = Arc::default();
         Ok(())
     }
 
@@ -169,7 +178,7 @@ impl Sink for MemorySink {
     }
 
     fn durable(&self) -> bool {
-        false
+        self.staging.has_begun()
     }
 }
 

@@ -11,6 +11,7 @@ mod faults;
 mod fencing;
 mod files;
 mod interleaving;
+mod memory;
 mod restart;
 mod turns;
 
@@ -19,7 +20,7 @@ use acequia::runtime::{CheckpointPlace, QueryDefinition, StreamingQuery, Waterma
 use acequia::sql::{Statement, Trigger, parse};
 use acequia::{Error, Result, Session, SessionBuilder, Shards};
 use acequia_core::time::ManualClock;
-use acequia_core::{Clock, Timestamp};
+use acequia_core::{Clock, Sink, Timestamp};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::sql::parser::Statement as DataFusionStatement;
 use datafusion::sql::sqlparser::ast::Statement as SqlStatement;
@@ -158,6 +159,18 @@ impl World {
         trial: &Trial,
         operations: &Operations,
     ) -> Result<Arc<StreamingQuery>> {
+        let sink = RecordingSink { output: Arc::clone(&trial.output), operations: operations.clone() };
+        self.start_into(Box::new(sink), name, sql, trial, operations).await
+    }
+
+    async fn start_into(
+        &self,
+        sink: Box<dyn Sink>,
+        name: &str,
+        sql: &str,
+        trial: &Trial,
+        operations: &Operations,
+    ) -> Result<Arc<StreamingQuery>> {
         let (plan, mode, trigger) = self.parse(sql).await;
         let (state, shards) = (self.session.context().state(), self.shards);
         let replan = move || {
@@ -169,12 +182,11 @@ impl World {
             operations: operations.clone(),
             last_put: Arc::clone(&trial.last_put),
         };
-        let sink = RecordingSink { output: Arc::clone(&trial.output), operations: operations.clone() };
         start(QueryDefinition {
             name: name.to_string(),
             plan: replan().await?,
             replan: Arc::new(replan),
-            sink: Box::new(sink),
+            sink,
             checkpoint: Some(CheckpointPlace { store: Arc::new(store), prefix: Path::default() }),
             trigger,
             policy: WatermarkPolicy::Min,
