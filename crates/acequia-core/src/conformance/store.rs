@@ -1,5 +1,9 @@
 //! What checkpoints ask of an object store, checked over one. Durability itself (fsync) cannot be seen from here: it
-//! is tested where files are written.
+//! is tested where files are written. Nor can a crash: a put must be whole or not have happened, wherever the process
+//! dies.
+//!
+//! A list must show every put that has returned. The logs and the state would do with less, as they ask for the next
+//! object by name; what sources keep in their directories is found by listing alone.
 
 use futures::TryStreamExt;
 use object_store::path::Path;
