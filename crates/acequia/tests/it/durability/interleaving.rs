@@ -275,12 +275,6 @@ async fn two_runs_decide_and_publish_each_batch_once_in_every_order_with_two_swi
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "takes minutes"]
-async fn two_runs_decide_and_publish_each_batch_once_in_every_order_of_their_steps() {
-    println!("{}", explore_all(usize::MAX).await);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_longer_runs_decide_and_publish_each_batch_once_in_random_orders() {
     let world = World::with(LONG).await;
     for query in QUERIES {

@@ -13,6 +13,7 @@ mod files;
 mod interleaving;
 mod memory;
 mod restart;
+mod socket;
 mod turns;
 
 use acequia::plan::plan_streaming;
