@@ -276,7 +276,7 @@ struct Writer {
 }
 
 /// The rows of a batch as text.
-pub(super) fn lines(rows: &RecordBatch, prefix: &str) -> Rows {
+pub(crate) fn lines(rows: &RecordBatch, prefix: &str) -> Rows {
     let row = |r: usize| {
         let values = rows.columns().iter().map(|column| array_value_to_string(column, r).unwrap());
         format!("{prefix}{}", values.collect::<Vec<_>>().join("|"))

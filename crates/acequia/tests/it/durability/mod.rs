@@ -25,6 +25,7 @@ use acequia_core::{Clock, Sink, Timestamp};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::sql::parser::Statement as DataFusionStatement;
 use datafusion::sql::sqlparser::ast::Statement as SqlStatement;
+pub(crate) use faults::lines;
 use faults::{FaultStore, Operations, Output, RecordingSink, Rows};
 use futures::FutureExt;
 use object_store::ObjectStore;

@@ -4,9 +4,11 @@
 
 mod model;
 
+use crate::durability::lines;
 use acequia::{Error, ErrorKind, Result, Session};
 use acequia_core::disk::Disk;
 use model::{Image, Model, Op, Tape, materialize};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use std::collections::BTreeSet;
@@ -29,6 +31,11 @@ pub(crate) const CASES: &[Case] = &[
         name: "stateless",
         sink: "connector = 'file', format = 'json'",
         query: "SELECT auction, price * 2 AS p FROM b WHERE price % 3 = 0 EMIT APPEND",
+    },
+    Case {
+        name: "stateless to Parquet, compacted",
+        sink: "connector = 'parquet', compact = 'true'",
+        query: "SELECT auction, price FROM b WHERE price % 3 = 0 EMIT APPEND",
     },
     Case {
         name: "windows, partitioned and compacted",
@@ -112,6 +119,10 @@ fn collect(directory: &Path, partition: &str, rows: &mut Vec<String>) {
         }
         if path.is_dir() {
             collect(&path, &format!("{partition}{name} "), rows);
+        } else if name.ends_with(".parquet") {
+            let reader = ParquetRecordBatchReaderBuilder::try_new(std::fs::File::open(&path).unwrap());
+            let batches = reader.unwrap_or_else(|e| panic!("torn: {}: {e}", path.display())).build().unwrap();
+            rows.extend(batches.flat_map(|batch| lines(&batch.unwrap(), partition)));
         } else {
             let text = std::fs::read_to_string(&path).unwrap();
             assert!(text.is_empty() || text.ends_with('\n'), "torn: {}", path.display());
