@@ -77,6 +77,7 @@ impl QueryListener for Samples {
         }
     }
 
+    fn on_retry(&self, _name: &str, _error: &str, _wait: Duration) {}
     fn on_terminated(&self, _name: &str, _error: Option<&Error>) {}
 }
 
@@ -119,6 +120,7 @@ async fn bounded_state(events: u64) -> Result<()> {
                     (most.0.max(bytes), most.1.max(progress.state_rows()), most.2 + progress.num_input_rows);
             }
         }
+        fn on_retry(&self, _name: &str, _error: &str, _wait: Duration) {}
         fn on_terminated(&self, _name: &str, _error: Option<&Error>) {}
     }
     let most = Arc::new(Most(Mutex::default()));

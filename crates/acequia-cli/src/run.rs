@@ -150,6 +150,10 @@ fn print_event(status: &Status, format: Format, event: &Event) -> Result<()> {
         },
         Format::Text => match event {
             Event::Result { schema, batches, .. } => show::rows(schema, batches)?,
+            Event::Retry { query, message, wait } => {
+                status.warn(&format!("query `{query}` tries again in {wait:?}: {message}"));
+                return Ok(());
+            }
             Event::Error { error, expected: true, .. } => format!("error, as expected: {error}\n"),
             _ => return Ok(()),
         },

@@ -87,6 +87,12 @@ impl Status {
         self.lines.suspend(print)
     }
 
+    /// Tells on standard error, above the lines, what went wrong and does not end the run.
+    pub(crate) fn warn(&self, text: &str) {
+        // Nobody is left to be told when standard error is closed.
+        let _ = self.lines.suspend(|| writeln!(std::io::stderr(), "{text}"));
+    }
+
     /// Prints to standard output, above the lines. That a reader has gone away (`| head`) is no error: see
     /// [`Status::unread`].
     ///

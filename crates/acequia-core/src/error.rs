@@ -203,7 +203,13 @@ impl From<std::io::Error> for Error {
     fn from(error: std::io::Error) -> Self {
         use std::io::ErrorKind as K;
         let kind = match error.kind() {
-            K::NotFound | K::PermissionDenied | K::InvalidInput => ErrorKind::Invalid,
+            K::NotFound
+            | K::PermissionDenied
+            | K::InvalidInput
+            | K::InvalidFilename
+            | K::ReadOnlyFilesystem
+            | K::NotADirectory
+            | K::IsADirectory => ErrorKind::Invalid,
             K::StorageFull | K::QuotaExceeded | K::OutOfMemory | K::FileTooLarge => {
                 ErrorKind::ResourceExhausted
             }

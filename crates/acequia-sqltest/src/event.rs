@@ -5,6 +5,7 @@
 //! {"event":"batch","query":"q","batch":4,"mode":"update","columns":[...],"rows":[[...]]}
 //! {"event":"progress","query":"q","batch":4,"watermark":"1970-01-01T00:00:15Z","nextWatermark":...,"inputRows":2,
 //!  "lateRows":1,"stateRows":3,"durationMs":{...}}
+//! {"event":"retry","query":"q","message":"...","waitMs":100}
 //! {"event":"error","statement":5,"kind":"unsupported","message":"..."}
 //! ```
 
@@ -13,6 +14,7 @@ use acequia::{BatchOutput, Error, OutputMode, Result, StreamingQueryProgress};
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use serde_json::{Value, json};
+use std::time::Duration;
 
 /// Something that happened.
 #[derive(Debug, Clone)]
@@ -50,6 +52,15 @@ pub enum Event {
     },
     /// A batch is done.
     Progress(Box<StreamingQueryProgress>),
+    /// What may pass has failed a query; it tries again.
+    Retry {
+        /// The query.
+        query: String,
+        /// What has failed.
+        message: String,
+        /// How long it waits first.
+        wait: Duration,
+    },
     /// A statement or query failed.
     Error {
         /// The statement's number.
@@ -82,7 +93,7 @@ impl Event {
     /// The query that it is about.
     pub fn query(&self) -> Option<&str> {
         match self {
-            Self::Batch { query, .. } => Some(query),
+            Self::Batch { query, .. } | Self::Retry { query, .. } => Some(query),
             Self::Progress(progress) => Some(&progress.name),
             _ => None,
         }
@@ -111,6 +122,9 @@ impl Event {
                 })
             }
             Self::Progress(progress) => progress_line(progress),
+            Self::Retry { query, message, wait } => json!({
+                "event": "retry", "query": query, "message": message, "waitMs": wait.as_millis() as u64,
+            }),
             Self::Error { statement, error, .. } => json!({
                 "event": "error", "statement": statement, "kind": error.kind().as_str(), "message": error.to_string(),
             }),

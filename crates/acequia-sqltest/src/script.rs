@@ -21,6 +21,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::Duration;
 
 /// Is told what happens.
 pub type Emit<'a> = &'a mut dyn FnMut(Event) -> Result<()>;
@@ -58,6 +59,10 @@ impl Recorder {
 impl QueryListener for Recorder {
     fn on_progress(&self, progress: &StreamingQueryProgress) {
         self.send(Event::Progress(Box::new(progress.clone())));
+    }
+
+    fn on_retry(&self, name: &str, error: &str, wait: Duration) {
+        self.send(Event::Retry { query: name.to_string(), message: error.to_string(), wait });
     }
 
     fn on_terminated(&self, _name: &str, _error: Option<&Error>) {}

@@ -21,7 +21,7 @@ pub use acequia_connectors::sinks::{ConsoleOut, NoConsole, TableLayout, format_t
 pub use acequia_core::{Error, ErrorKind, Location, OutputMode, Result};
 pub use error::from_datafusion;
 pub use exec::Shards;
-pub use runtime::{QueryListener, StreamingQuery, StreamingQueryProgress};
+pub use runtime::{QueryListener, RetryPolicy, StreamingQuery, StreamingQueryProgress};
 pub use session::{
     BatchOutput, DataFrame, DataStreamReader, DataStreamWriter, Session, SessionBuilder, StatementOutput,
     StepSplit,

@@ -5,6 +5,7 @@ use acequia::{Error, QueryListener, StreamingQueryProgress};
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Batches and rows of a query.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -102,6 +103,11 @@ impl QueryListener for Activity {
         let counts = state.counts.entry(progress.name.clone()).or_default();
         counts.batches += 1;
         counts.rows += progress.num_output_rows;
+    }
+
+    fn on_retry(&self, name: &str, error: &str, wait: Duration) {
+        let text = format!("query `{name}` tries again in {wait:?}: {error}\n");
+        if self.interactive { self.screen.announce(&text) } else { self.screen.error(&text) }
     }
 
     fn on_terminated(&self, name: &str, error: Option<&Error>) {

@@ -76,6 +76,9 @@ pub(super) struct MicroBatches {
     pub(super) last_time: Timestamp,
     /// A batch that an earlier run began and did not commit.
     pub(super) pending: Option<OffsetRecord>,
+    /// Whether plan, sources and sink stand between two batches: false from the begin of a batch, or of a recovery, to
+    /// its end.
+    pub(super) settled: bool,
 }
 
 /// What there is to do next.
@@ -181,6 +184,15 @@ impl MicroBatches {
     /// One batch of all that is there, whatever the limits (`TRIGGER ONCE`).
     pub(super) async fn choose_all(&mut self) -> Result<Choice> {
         let before: Vec<Option<Offset>> = self.sources.iter().map(|source| source.position.clone()).collect();
+        let choice = self.choose_beyond_limits().await;
+        for (source, position) in self.sources.iter_mut().zip(before) {
+            source.position = position;
+        }
+        choice
+    }
+
+    /// Moves the sources' positions.
+    async fn choose_beyond_limits(&mut self) -> Result<Choice> {
         let mut choice = self.choose().await?;
         while let Choice::Batch { offsets, .. } = &mut choice {
             for (source, range) in self.sources.iter_mut().zip(&offsets.sources) {
@@ -194,9 +206,6 @@ impl MicroBatches {
                 range.end = end.or_else(|| range.end.take());
             }
         }
-        for (source, position) in self.sources.iter_mut().zip(before) {
-            source.position = position;
-        }
         Ok(choice)
     }
 
@@ -205,13 +214,14 @@ impl MicroBatches {
             && self.plan.root.operators().iter().any(|node| node.operator.wakes_at(watermark))
     }
 
-    fn epoch(&self) -> acequia_core::Epoch {
+    pub(super) fn epoch(&self) -> acequia_core::Epoch {
         self.durability.as_ref().map(|d| d.checkpoint.epoch()).unwrap_or_default()
     }
 
     /// Runs a batch from its offsets to its publication.
     pub(super) async fn run(&mut self, offsets: OffsetRecord, logged: bool) -> Result<Ran> {
         let batch = offsets.batch;
+        self.settled = false;
         self.run_steps(offsets, logged).await.map_err(|e| e.context(format!("batch {batch}")))
     }
 
@@ -248,6 +258,7 @@ impl MicroBatches {
         self.next = offsets.batch.next();
         self.in_force = offsets.watermark.global;
         self.last_time = offsets.batch_time;
+        self.settled = true;
         Ok(Ran::Done(Box::new(progress)))
     }
 

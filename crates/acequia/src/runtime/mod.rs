@@ -6,11 +6,13 @@ mod output;
 mod progress;
 mod query;
 mod recover;
+mod retry;
 mod run;
 mod watermark;
 
 pub use progress::{Durations, SourceProgress, StateOperatorProgress, StreamingQueryProgress};
 pub use query::{QueryListener, StateTable, StreamingQuery};
 pub use recover::CheckpointPlace;
+pub use retry::RetryPolicy;
 pub use run::{PlanFactory, QueryDefinition, start};
 pub use watermark::WatermarkPolicy;

@@ -6,6 +6,7 @@ use arrow::array::RecordBatch;
 use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 
 /// How many batches' progress is kept.
@@ -18,6 +19,8 @@ const PENDING_COMMANDS: usize = 64;
 pub trait QueryListener: Send + Sync {
     /// A batch was published.
     fn on_progress(&self, progress: &StreamingQueryProgress);
+    /// What may pass has failed a query; it tries again after this wait.
+    fn on_retry(&self, name: &str, error: &str, wait: Duration);
     /// A query has ended, with its error if it failed.
     fn on_terminated(&self, name: &str, error: Option<&Error>);
 }

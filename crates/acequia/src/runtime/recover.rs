@@ -6,8 +6,8 @@
 //!                    -> a fresh plan, with the state of that batch
 //!                    -> sources at its end, or at the start of a batch that was begun and not committed
 //! ```
-//! A run recovers once when it starts, and again whenever an older run, not yet fenced when it wrote, has decided a
-//! batch in its place: its epoch stays, everything else is read anew.
+//! A run recovers once when it starts, again whenever an older run, not yet fenced when it wrote, has decided a batch in
+//! its place, and before it tries again what has failed: its epoch stays, everything else is read anew.
 
 use super::micro_batch::{Durability, MicroBatches, SourceRun};
 use super::output::OutputShape;
@@ -17,8 +17,8 @@ use crate::catalog::Stream;
 use crate::plan::StreamingPlan;
 use acequia_core::disk::Disk;
 use acequia_core::{
-    BatchId, Clock, Epoch, Error, OperatorId, QueryId, Result, Sink, SinkContext, SourceContext, Timestamp,
-    Watermark,
+    BatchId, Clock, Epoch, Error, OperatorId, QueryId, Result, Sink, SinkContext, Source, SourceContext,
+    Timestamp, Watermark,
 };
 use acequia_state::{
     Checkpoint, CommitRecord, Latest, OffsetRecord, OperatorRecord, StateStore, WatermarkState, open_store,
@@ -88,80 +88,147 @@ pub(super) async fn open(definition: QueryDefinition) -> Result<MicroBatches> {
         key: plan.key.clone(),
     })
     .await?;
-    recover(Recipe { id, run_id, name, clock, policy, replan }, plan, sink, durability).await
+    let mut batches = MicroBatches {
+        recipe: Recipe { id, run_id, name, clock, policy, replan },
+        shape: OutputShape::of(&plan),
+        tracker: tracker(&plan, policy, WatermarkState::default()),
+        plan,
+        sources: vec![],
+        sink,
+        durability,
+        next: BatchId(0),
+        in_force: Watermark::UNKNOWN,
+        last_time: Timestamp(i64::MIN),
+        pending: None,
+        settled: false,
+    };
+    batches.recover(vec![]).await?;
+    Ok(batches)
 }
 
-impl MicroBatches {
-    /// Begins again from what the checkpoint says now.
-    pub(super) async fn recover_again(self) -> Result<Self> {
-        let Self { recipe, sink, durability, sources, .. } = self;
-        // A socket takes one connection, and two open sources must not write into one directory.
-        drop(sources);
-        let plan = (recipe.replan)().await?;
-        recover(recipe, plan, sink, durability).await
-    }
-}
-
-async fn recover(
-    recipe: Recipe,
-    mut plan: StreamingPlan,
-    sink: Box<dyn Sink>,
-    mut durability: Option<Durability>,
-) -> Result<MicroBatches> {
-    let latest = match &durability {
-        Some(durability) => durability.checkpoint.latest().await?,
-        None => Latest::default(),
-    };
-    if let Some(durability) = &mut durability {
-        match &latest.commit {
-            Some(commit) => {
-                restore(&mut plan, &mut durability.state, commit).await?;
-                publish_again(sink.as_ref(), commit).await?;
-            }
-            None => durability.state = durability.checkpoint.state_store(),
-        }
-    }
-    let next = latest.commit.as_ref().map_or(BatchId(0), |commit| commit.batch.next());
-    let pending = latest.offsets.clone().filter(|offsets| offsets.batch == next);
-    let in_force = in_force(durability.as_ref(), &latest, pending.is_some()).await?;
-    let sources =
-        open_sources(&plan, &durability, &recipe.clock, latest.offsets.as_ref(), pending.is_some()).await?;
-    let state = match (&pending, latest.commit) {
-        // A batch that is run again has the watermarks that it was given, those of ended and idle streams included.
-        (Some(pending), _) => pending.watermark.clone(),
-        (None, Some(commit)) => commit.next_watermark,
-        (None, None) => WatermarkState::default(),
-    };
+fn tracker(plan: &StreamingPlan, policy: WatermarkPolicy, state: WatermarkState) -> WatermarkTracker {
     let idle = plan
         .sources
         .iter()
         .filter_map(|leaf| Some((leaf.stream.name().to_string(), leaf.stream.idle_timeout()?)));
-    let tracker = WatermarkTracker::new(Arc::clone(&plan.observers), recipe.policy, idle.collect(), state);
-    let last_time = latest.offsets.map_or(Timestamp(i64::MIN), |offsets| offsets.batch_time);
-    let shape = OutputShape::of(&plan);
-    Ok(MicroBatches {
-        recipe,
-        plan,
-        shape,
-        sources,
-        sink,
-        durability,
-        tracker,
-        next,
-        in_force,
-        last_time,
-        pending,
-    })
+    WatermarkTracker::new(Arc::clone(&plan.observers), policy, idle.collect(), state)
 }
 
-/// Publishes the last committed batch, should the sink not have it yet.
+impl MicroBatches {
+    /// Begins again from what the checkpoint says now, as an older run has written there.
+    pub(super) async fn recover_again(&mut self) -> Result<()> {
+        // A socket takes one connection, and two open sources must not write into one directory.
+        self.sources.clear();
+        self.plan = (self.recipe.replan)().await?;
+        self.recover(vec![]).await
+    }
+
+    /// Whether what has failed can be tried again.
+    pub(super) fn can_try_again(&self) -> bool {
+        self.durability.is_some() || self.settled
+    }
+
+    /// Goes back to where what has failed can be tried again.
+    pub(super) async fn try_again(&mut self) -> Result<()> {
+        if self.durability.is_none() {
+            return Ok(());
+        }
+        if self.settled {
+            // A source has failed and may not know where it is.
+            return self.recover_again().await;
+        }
+        // A running batch does not touch the sources, and what a socket has received lives only there.
+        let kept = std::mem::take(&mut self.sources);
+        self.plan = (self.recipe.replan)().await?;
+        self.recover(kept).await
+    }
+
+    /// Brings everything to the end of the last committed batch. Sources that are `kept` go on, others are opened.
+    async fn recover(&mut self, kept: Vec<SourceRun>) -> Result<()> {
+        self.settled = false;
+        let latest = match &self.durability {
+            Some(durability) => durability.checkpoint.latest().await?,
+            None => Latest::default(),
+        };
+        let epoch = self.epoch();
+        if let Some(durability) = &mut self.durability {
+            match &latest.commit {
+                Some(commit) => {
+                    restore(&mut self.plan, &mut durability.state, commit).await?;
+                    // What a sink has staged in this process is known to it still.
+                    let own = commit.epoch == epoch && commit.batch == self.next;
+                    publish_again(self.sink.as_ref(), commit, own).await?;
+                }
+                None => durability.state = durability.checkpoint.state_store(),
+            }
+        }
+        self.next = latest.commit.as_ref().map_or(BatchId(0), |commit| commit.batch.next());
+        self.pending = latest.offsets.clone().filter(|offsets| offsets.batch == self.next);
+        self.in_force = in_force(self.durability.as_ref(), &latest, self.pending.is_some()).await?;
+        self.sources = self.open_sources(latest.offsets.as_ref(), kept).await?;
+        let state = match (&self.pending, latest.commit) {
+            // A batch that is run again has the watermarks that it was given, those of ended and idle streams included.
+            (Some(pending), _) => pending.watermark.clone(),
+            (None, Some(commit)) => commit.next_watermark,
+            (None, None) => WatermarkState::default(),
+        };
+        self.tracker = tracker(&self.plan, self.recipe.policy, state);
+        self.last_time = latest.offsets.map_or(Timestamp(i64::MIN), |offsets| offsets.batch_time);
+        self.shape = OutputShape::of(&self.plan);
+        self.settled = true;
+        Ok(())
+    }
+
+    /// Opens every stream of the plan once, at the end of the last committed batch.
+    async fn open_sources(
+        &self,
+        last: Option<&OffsetRecord>,
+        kept: Vec<SourceRun>,
+    ) -> Result<Vec<SourceRun>> {
+        let mut leaves: BTreeMap<String, (Arc<Stream>, Vec<usize>)> = BTreeMap::new();
+        for (index, leaf) in self.plan.sources.iter().enumerate() {
+            let name = leaf.stream.name().to_string();
+            leaves.entry(name).or_insert_with(|| (Arc::clone(&leaf.stream), vec![])).1.push(index);
+        }
+        if let Some(last) = last {
+            check_streams(last, leaves.keys().map(String::as_str).collect())?;
+        }
+        let mut kept: BTreeMap<String, Box<dyn Source>> =
+            kept.into_iter().map(|run| (run.name, run.source)).collect();
+        let mut sources = vec![];
+        for (index, (name, (stream, leaves))) in leaves.into_iter().enumerate() {
+            let source = match kept.remove(&name) {
+                Some(source) => source,
+                None => self.open_source(&stream).await.map_err(|e| e.context(format!("stream `{name}`")))?,
+            };
+            let offsets = last.map(|last| &last.sources[index]);
+            let begun = self.pending.is_some();
+            let position = offsets.and_then(|o| if begun { o.start.clone() } else { o.end.clone() });
+            let final_watermark = stream.final_watermark();
+            sources.push(SourceRun { name, source, position, leaves, ended: false, final_watermark });
+        }
+        Ok(sources)
+    }
+
+    async fn open_source(&self, stream: &Stream) -> Result<Box<dyn Source>> {
+        let store = match &self.durability {
+            Some(durability) => durability.checkpoint.source_store(stream.name())?,
+            None => Arc::new(InMemory::new()),
+        };
+        let (durable, clock) = (self.durability.is_some(), Arc::clone(&self.recipe.clock));
+        stream.open(SourceContext { store, durable, clock }).await
+    }
+}
+
+/// Publishes the last committed batch, should the sink not have it yet. A sink that forgets with the process can do
+/// that only for a batch of this run's `own`.
 ///
 /// # Errors
 /// `Invalid` when the sink lacks more than that, or has what was never committed: it is not the sink that this
 /// checkpoint belongs to.
-async fn publish_again(sink: &dyn Sink, commit: &CommitRecord) -> Result<()> {
+async fn publish_again(sink: &dyn Sink, commit: &CommitRecord, own: bool) -> Result<()> {
     if !sink.durable() {
-        return Ok(());
+        return if own { sink.publish(commit.batch, &commit.receipts).await } else { Ok(()) };
     }
     let published = sink.last_published().await?;
     if published == Some(commit.batch) {
@@ -192,41 +259,6 @@ async fn in_force(durability: Option<&Durability>, latest: &Latest, pending: boo
         (_, None) => None,
     };
     Ok(last.map_or(Watermark::UNKNOWN, |offsets| offsets.watermark.global))
-}
-
-/// Opens every stream of the plan once, at the end of the last committed batch.
-async fn open_sources(
-    plan: &StreamingPlan,
-    durability: &Option<Durability>,
-    clock: &Arc<dyn Clock>,
-    last: Option<&OffsetRecord>,
-    pending: bool,
-) -> Result<Vec<SourceRun>> {
-    let mut leaves: BTreeMap<String, (Arc<Stream>, Vec<usize>)> = BTreeMap::new();
-    for (index, leaf) in plan.sources.iter().enumerate() {
-        let name = leaf.stream.name().to_string();
-        leaves.entry(name).or_insert_with(|| (Arc::clone(&leaf.stream), vec![])).1.push(index);
-    }
-    if let Some(last) = last {
-        check_streams(last, leaves.keys().map(String::as_str).collect())?;
-    }
-    let mut sources = vec![];
-    for (index, (name, (stream, leaves))) in leaves.into_iter().enumerate() {
-        let context = SourceContext {
-            store: match durability {
-                Some(durability) => durability.checkpoint.source_store(&name)?,
-                None => Arc::new(InMemory::new()),
-            },
-            durable: durability.is_some(),
-            clock: Arc::clone(clock),
-        };
-        let source = stream.open(context).await.map_err(|e| e.context(format!("stream `{name}`")))?;
-        let offsets = last.map(|last| &last.sources[index]);
-        let position = offsets.and_then(|o| if pending { o.start.clone() } else { o.end.clone() });
-        let final_watermark = stream.final_watermark();
-        sources.push(SourceRun { name, source, position, leaves, ended: false, final_watermark });
-    }
-    Ok(sources)
 }
 
 fn check_streams(last: &OffsetRecord, now: Vec<&str>) -> Result<()> {

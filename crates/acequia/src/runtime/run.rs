@@ -4,6 +4,7 @@ use super::micro_batch::{Choice, MicroBatches, Ran};
 use super::progress::millis;
 use super::query::{Command, QueryListener, Shared, StateTable, StreamingQuery, again};
 use super::recover::{CheckpointPlace, open};
+use super::retry::{Failures, RetryPolicy};
 use super::watermark::WatermarkPolicy;
 use crate::plan::StreamingPlan;
 use crate::sql::Trigger;
@@ -42,6 +43,8 @@ pub struct QueryDefinition {
     pub trigger: Option<Trigger>,
     /// How watermarks of several streams combine.
     pub policy: WatermarkPolicy,
+    /// How it bears what may pass.
+    pub retry: RetryPolicy,
     /// Where time comes from.
     pub clock: Arc<dyn Clock>,
     /// Is told of every batch.
@@ -105,7 +108,7 @@ fn block_on(
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|e| Error::from(e).context("start the query's runtime"))?;
     runtime.block_on(async {
-        let (trigger, listener) = (definition.trigger, definition.listener.clone());
+        let (trigger, retry, listener) = (definition.trigger, definition.retry, definition.listener.clone());
         let batches = match open(definition).await {
             Ok(batches) => batches,
             Err(error) => {
@@ -118,7 +121,8 @@ fn block_on(
         let recipe = &batches.recipe;
         let _ = ready.send(Ok((QueryId(recipe.id.clone()), recipe.run_id.clone())));
         let mut driver = Driver {
-            batches: Some(batches),
+            batches,
+            failures: Failures::new(retry),
             inbox,
             shared,
             listener,
@@ -133,8 +137,8 @@ fn block_on(
 
 /// Drives one query until it ends.
 struct Driver<'a> {
-    /// `None` only after a recovery that failed.
-    batches: Option<MicroBatches>,
+    batches: MicroBatches,
+    failures: Failures,
     inbox: mpsc::Receiver<Command>,
     shared: &'a Shared,
     listener: Option<Arc<dyn QueryListener>>,
@@ -146,7 +150,44 @@ struct Driver<'a> {
 }
 
 impl Driver<'_> {
+    /// Drives the query to its end, trying again what may pass.
     async fn drive(&mut self, trigger: Option<Trigger>) -> Result<()> {
+        let mut driven = self.drive_on(trigger).await;
+        while let Err(error) = driven {
+            self.wait_after(error).await?;
+            if self.stop {
+                return Ok(());
+            }
+            driven = match self.batches.try_again().await {
+                Ok(()) => self.drive_on(trigger).await,
+                failed => failed,
+            };
+        }
+        Ok(())
+    }
+
+    /// Waits until what has failed is to be tried again. A query that is stopped meanwhile ends without an error: the
+    /// next run finds the batch and runs it.
+    async fn wait_after(&mut self, error: Error) -> Result<()> {
+        let told = error.to_string();
+        let wait = self.failures.next_wait(error, self.batches.can_try_again())?;
+        let query = self.batches.recipe.name.as_str();
+        tracing::warn!(query, error = told, ?wait, "query could not go on; it tries again");
+        if let Some(listener) = &self.listener {
+            listener.on_retry(query, &told, wait);
+        }
+        let over = tokio::time::sleep(wait);
+        tokio::pin!(over);
+        while !self.stop {
+            tokio::select! {
+                command = self.inbox.recv() => self.obey_or_stop(command),
+                () = &mut over => break,
+            }
+        }
+        Ok(())
+    }
+
+    async fn drive_on(&mut self, trigger: Option<Trigger>) -> Result<()> {
         match trigger {
             None => self.run_until_ended(None).await,
             Some(Trigger::ProcessingTime(interval)) => self.run_until_ended(Some(interval)).await,
@@ -158,7 +199,7 @@ impl Driver<'_> {
             Some(Trigger::Once) => {
                 self.run_pending().await?;
                 self.stop_at_available().await?;
-                if let Choice::Batch { offsets, logged } = self.batches()?.choose_all().await? {
+                if let Choice::Batch { offsets, logged } = self.batches.choose_all().await? {
                     self.run_batch(*offsets, logged, Duration::ZERO).await?;
                 }
                 self.run_pending().await
@@ -166,14 +207,10 @@ impl Driver<'_> {
         }
     }
 
-    fn batches(&mut self) -> Result<&mut MicroBatches> {
-        self.batches.as_mut().ok_or_else(|| Error::internal("query goes on after a recovery that failed"))
-    }
-
     /// Finishes the batch that an earlier run began.
     async fn run_pending(&mut self) -> Result<()> {
-        while self.batches()?.pending.is_some() {
-            if let Choice::Batch { offsets, logged } = self.batches()?.choose().await? {
+        while self.batches.pending.is_some() {
+            if let Choice::Batch { offsets, logged } = self.batches.choose().await? {
                 self.run_batch(*offsets, logged, Duration::ZERO).await?;
             }
         }
@@ -182,7 +219,7 @@ impl Driver<'_> {
 
     async fn stop_at_available(&mut self) -> Result<()> {
         self.bounded = true;
-        let batches = self.batches()?;
+        let batches = &mut self.batches;
         for (index, source) in batches.sources.iter_mut().enumerate() {
             let pending = batches.pending.as_ref().map(|pending| &pending.sources[index].end);
             let position = pending.unwrap_or(&source.position);
@@ -201,23 +238,24 @@ impl Driver<'_> {
             }
             // Waiters that come after this point may have put in rows that `choose` does not see.
             let answered = self.waiting.len();
-            let batches = self.batches()?;
-            let asked = batches.recipe.clock.elapsed();
-            let choice = batches.choose().await?;
-            let cost = batches.recipe.clock.elapsed().saturating_sub(asked);
+            let clock = Arc::clone(&self.batches.recipe.clock);
+            let asked = clock.elapsed();
+            let choice = self.batches.choose().await?;
+            let cost = clock.elapsed().saturating_sub(asked);
             let ended = match choice {
                 Choice::Batch { offsets, logged } => {
                     let began = offsets.batch_time;
                     self.run_batch(*offsets, logged, cost).await?;
                     poll = POLL.0;
                     if let Some(interval) = interval {
-                        self.sleep_until_next(interval, began).await?;
+                        self.sleep_until_next(interval, began).await;
                     }
                     continue;
                 }
                 Choice::Idle => false,
                 Choice::Ended => true,
             };
+            self.failures.forget();
             for waiter in self.waiting.drain(..answered) {
                 // A waiter that has given up needs no answer.
                 let _ = waiter.send(());
@@ -227,8 +265,7 @@ impl Driver<'_> {
             }
             match interval {
                 Some(interval) => {
-                    let now = self.batches()?.recipe.clock.now();
-                    self.sleep_until_next(interval, now).await?;
+                    self.sleep_until_next(interval, clock.now()).await;
                 }
                 None => self.wait(poll.max(cost * IDLE_SHARE)).await,
             }
@@ -238,10 +275,11 @@ impl Driver<'_> {
 
     /// Runs a batch that took this long to choose.
     async fn run_batch(&mut self, offsets: OffsetRecord, logged: bool, choosing: Duration) -> Result<()> {
-        let mut progress = match self.batches()?.run(offsets, logged).await? {
+        let mut progress = match self.batches.run(offsets, logged).await? {
             Ran::Done(progress) => *progress,
             Ran::Superseded => return self.recover_again().await,
         };
+        self.failures.forget();
         progress.duration_ms.latest_offset = millis(choosing);
         if let Some(listener) = &self.listener {
             listener.on_progress(&progress);
@@ -252,9 +290,9 @@ impl Driver<'_> {
 
     /// Goes on from what an older run has decided in this one's place.
     async fn recover_again(&mut self) -> Result<()> {
-        let Some(batches) = self.batches.take() else { return Ok(()) };
+        let batches = &mut self.batches;
         tracing::info!(query = batches.recipe.name, batch = %batches.next, "an older run was first; recovering");
-        self.batches = Some(batches.recover_again().await?);
+        batches.recover_again().await?;
         if self.bounded { self.stop_at_available().await } else { Ok(()) }
     }
 
@@ -269,10 +307,18 @@ impl Driver<'_> {
             Command::Stop => self.stop = true,
             Command::ProcessAllAvailable(reply) => self.waiting.push(reply),
             Command::Snapshot(reply) => {
-                let tables = self.batches().and_then(|batches| snapshot(&batches.plan));
+                let tables = snapshot(&self.batches);
                 // A caller that has given up needs no answer.
                 let _ = reply.send(tables);
             }
+        }
+    }
+
+    /// Obeys; without a handle left nobody can stop the query any more.
+    fn obey_or_stop(&mut self, command: Option<Command>) {
+        match command {
+            Some(command) => self.obey(command),
+            None => self.stop = true,
         }
     }
 
@@ -286,11 +332,7 @@ impl Driver<'_> {
             let _ = futures::future::select_all(arrivals).await;
         };
         tokio::select! {
-            command = self.inbox.recv() => match command {
-                Some(command) => self.obey(command),
-                // Every handle is gone and nobody can stop the query any more.
-                None => self.stop = true,
-            },
+            command = self.inbox.recv() => self.obey_or_stop(command),
             () = arrival => {}
             () = tokio::time::sleep(at_most) => {}
         }
@@ -298,9 +340,9 @@ impl Driver<'_> {
 
     /// Waits for the first multiple of the interval after a time; a command or a waiter cuts it short. A batch that
     /// took longer than the interval is followed at once.
-    async fn sleep_until_next(&mut self, interval: Duration, after: Timestamp) -> Result<()> {
+    async fn sleep_until_next(&mut self, interval: Duration, after: Timestamp) {
         let interval = interval.as_micros().max(1) as i64;
-        let clock = Arc::clone(&self.batches()?.recipe.clock);
+        let clock = Arc::clone(&self.batches.recipe.clock);
         let due = (after.0.div_euclid(interval) + 1).saturating_mul(interval);
         while !self.stop && self.waiting.is_empty() {
             let left = due.saturating_sub(clock.now().0);
@@ -309,21 +351,21 @@ impl Driver<'_> {
             }
             let nap = Duration::from_micros(left as u64).min(POLL.1);
             tokio::select! {
-                command = self.inbox.recv() => match command {
-                    Some(command) => self.obey(command),
-                    None => self.stop = true,
-                },
+                command = self.inbox.recv() => self.obey_or_stop(command),
                 () = tokio::time::sleep(nap) => {}
             }
         }
-        Ok(())
     }
 }
 
 /// Every table of every operator.
-fn snapshot(plan: &StreamingPlan) -> Result<Vec<StateTable>> {
+fn snapshot(batches: &MicroBatches) -> Result<Vec<StateTable>> {
+    if !batches.settled {
+        let name = &batches.recipe.name;
+        return Err(Error::unavailable(format!("query is trying a failed batch again: `{name}`; ask later")));
+    }
     let mut tables = vec![];
-    for node in plan.root.operators() {
+    for node in batches.plan.root.operators() {
         for table in node.operator.tables() {
             tables.push(StateTable {
                 operator: node.id,

@@ -35,7 +35,7 @@ use crate::error::{from_datafusion, from_planning};
 use crate::exec::Shards;
 use crate::functions;
 use crate::plan::is_streaming;
-use crate::runtime::{QueryListener, StreamingQuery, WatermarkPolicy};
+use crate::runtime::{QueryListener, RetryPolicy, StreamingQuery, WatermarkPolicy};
 use crate::sql::{ContinuousQuery, ParsedStatement, Statement, parse, refuse_versions};
 use acequia_connectors::sinks::ConsoleOut;
 use acequia_connectors::sources::StepCounter;
@@ -108,6 +108,7 @@ pub(crate) struct Inner {
     console: Arc<dyn ConsoleOut>,
     on_output: Option<OutputListener>,
     listener: Option<Arc<dyn QueryListener>>,
+    retry: RetryPolicy,
 }
 
 /// What `SET acequia.... = ...` sets, for queries that are started after it.
@@ -127,6 +128,7 @@ pub struct SessionBuilder {
     listener: Option<Arc<dyn QueryListener>>,
     split: StepSplit,
     shards: Shards,
+    retry: RetryPolicy,
 }
 
 impl SessionBuilder {
@@ -162,6 +164,13 @@ impl SessionBuilder {
     #[must_use]
     pub fn listener(mut self, listener: Arc<dyn QueryListener>) -> Self {
         self.listener = Some(listener);
+        self
+    }
+
+    /// How queries bear what may pass, as a disk that does not answer.
+    #[must_use]
+    pub fn retry(mut self, policy: RetryPolicy) -> Self {
+        self.retry = policy;
         self
     }
 
@@ -208,6 +217,7 @@ impl SessionBuilder {
             console: self.console.unwrap_or_else(|| Arc::new(console::Stdout)),
             on_output: self.on_output,
             listener: self.listener,
+            retry: self.retry,
         };
         Ok(Session { inner: Arc::new(inner) })
     }

@@ -264,6 +264,7 @@ impl Session {
             checkpoint: place.transpose()?,
             trigger: settings.trigger,
             policy: self.inner.settings.lock().policy,
+            retry: self.inner.retry,
             clock: Arc::clone(&self.inner.clock),
             listener: self.inner.listener.clone(),
         };

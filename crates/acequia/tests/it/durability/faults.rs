@@ -49,6 +49,8 @@ struct Plan {
     operations: usize,
     fails: Option<(At, Fault)>,
     dead: bool,
+    /// How many more operations fail until all is well again; `None` for ever.
+    lasts: Option<usize>,
     stops: Vec<Stop>,
     turns: Option<Turns>,
     stale: bool,
@@ -92,6 +94,12 @@ impl Operations {
         self
     }
 
+    /// Fails so many operations in a row, as a network that is away for a while.
+    pub(super) fn failing_for(at: At, fault: Fault, operations: usize) -> Self {
+        let plan = Plan { fails: Some((at, fault)), lasts: Some(operations - 1), ..Plan::default() };
+        Self { plan: Arc::new(Mutex::new(plan)) }
+    }
+
     pub(super) fn count(&self) -> usize {
         self.plan.lock().operations
     }
@@ -123,7 +131,14 @@ impl Operations {
     fn count_one(&self, name: &str) -> Result<bool, Crash> {
         let mut plan = self.plan.lock();
         if plan.dead {
-            return Err(Crash);
+            match &mut plan.lasts {
+                Some(0) => (plan.dead, plan.fails) = (false, None),
+                Some(left) => {
+                    *left -= 1;
+                    return Err(Crash);
+                }
+                None => return Err(Crash),
+            }
         }
         plan.operations += 1;
         let hit = match &plan.fails {

@@ -12,12 +12,15 @@ mod fencing;
 mod files;
 mod interleaving;
 mod memory;
+mod pressure;
 mod restart;
 mod socket;
 mod turns;
 
 use acequia::plan::plan_streaming;
-use acequia::runtime::{CheckpointPlace, QueryDefinition, StreamingQuery, WatermarkPolicy, start};
+use acequia::runtime::{
+    CheckpointPlace, QueryDefinition, RetryPolicy, StreamingQuery, WatermarkPolicy, start,
+};
 use acequia::sql::{Statement, Trigger, parse};
 use acequia::{Error, Result, Session, SessionBuilder, Shards};
 use acequia_core::time::ManualClock;
@@ -119,6 +122,8 @@ struct World {
     session: Session,
     clock: ManualClock,
     shards: Shards,
+    /// A process that dies does not try again.
+    retry: RetryPolicy,
 }
 
 impl World {
@@ -130,13 +135,13 @@ impl World {
         let session = SessionBuilder::default().build().unwrap();
         session.sql(streams).await.unwrap();
         let clock = ManualClock::at(Timestamp(1_700_000_000_000_000));
-        Self { session, clock, shards: Shards::default() }
+        Self { session, clock, shards: Shards::default(), retry: RetryPolicy::NEVER }
     }
 
     /// The same world, whose queries have so many shards.
     fn in_shards(&self, shards: usize) -> Self {
         let shards = Shards::new(shards).unwrap();
-        Self { session: self.session.clone(), clock: self.clock.clone(), shards }
+        Self { session: self.session.clone(), clock: self.clock.clone(), shards, retry: self.retry }
     }
 
     /// The logical plan of a query and what else its text says.
@@ -173,6 +178,17 @@ impl World {
         trial: &Trial,
         operations: &Operations,
     ) -> Result<Arc<StreamingQuery>> {
+        let definition = self.definition(name, sql, trial, operations).await?;
+        start(QueryDefinition { sink, ..definition }).await
+    }
+
+    async fn definition(
+        &self,
+        name: &str,
+        sql: &str,
+        trial: &Trial,
+        operations: &Operations,
+    ) -> Result<QueryDefinition> {
         let (plan, mode, trigger) = self.parse(sql).await;
         let (state, shards) = (self.session.context().state(), self.shards);
         let replan = move || {
@@ -184,18 +200,19 @@ impl World {
             operations: operations.clone(),
             last_put: Arc::clone(&trial.last_put),
         };
-        start(QueryDefinition {
+        let sink = RecordingSink { output: Arc::clone(&trial.output), operations: operations.clone() };
+        Ok(QueryDefinition {
             name: name.to_string(),
             plan: replan().await?,
             replan: Arc::new(replan),
-            sink,
+            sink: Box::new(sink),
             checkpoint: Some(CheckpointPlace { store: Arc::new(store), prefix: Path::default() }),
             trigger,
             policy: WatermarkPolicy::Min,
+            retry: self.retry,
             clock: Arc::new(self.clock.clone()) as Arc<dyn Clock>,
             listener: None,
         })
-        .await
     }
 
     /// Runs a query until its streams end.

@@ -5,7 +5,7 @@
 mod model;
 
 use crate::durability::lines;
-use acequia::{Error, ErrorKind, Result, Session};
+use acequia::{Error, ErrorKind, Result, RetryPolicy, Session};
 use acequia_core::disk::Disk;
 use model::{Image, Model, Op, Tape, materialize};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -84,7 +84,8 @@ impl Place {
 
     /// Runs a case over so many events.
     pub(crate) async fn run_over(&self, events: usize, case: &Case, disk: Disk) -> Result<()> {
-        let session = Session::builder().disk(disk).build()?;
+        let twice = RetryPolicy { tries: 2, ..RetryPolicy::NEVER };
+        let session = Session::builder().disk(disk).retry(twice).build()?;
         let stream = format!(
             "CREATE STREAM b (auction BIGINT, bidder BIGINT, price BIGINT, date_time TIMESTAMP(3), WATERMARK FOR date_time)
              WITH (connector = 'nexmark', table = 'bid', events = '{events}', events_per_second = '10', max_rows_per_batch = '80', seed = '1');"
