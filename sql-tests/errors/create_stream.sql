@@ -17,7 +17,7 @@ CREATE STREAM s (ts TIMESTAMP(3), WATERMARK FOR ts AS ts + INTERVAL '5' SECOND);
 CREATE STREAM s (ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '-5' SECOND);
 -- error: column given twice
 CREATE STREAM s (a INT, a INT);
--- error: final_watermark and idle_timeout are about a watermark
+-- error: final_watermark, idle_timeout and max_future are about a watermark
 CREATE STREAM s (v BIGINT) WITH (connector = 'memory', idle_timeout = '5 seconds');
 -- error: unknown metadata of connector `rate`
 CREATE STREAM s (v BIGINT, p INT METADATA FROM 'partition') WITH (connector = 'rate');

@@ -20,7 +20,7 @@ const BOOLEAN: &[&str] = &["true", "false"];
 const ON_ERROR: &[&str] = &["fail", "skip"];
 const CODECS: &[&str] = &["none", "gzip", "zstd"];
 
-const ANY_STREAM: List = &[("final_watermark", BOOLEAN), ("idle_timeout", &[])];
+const ANY_STREAM: List = &[("final_watermark", BOOLEAN), ("idle_timeout", &[]), ("max_future", &[])];
 
 const FILE_SOURCE: List = &[
     ("path", &[]),

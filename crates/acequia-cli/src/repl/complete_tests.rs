@@ -106,7 +106,10 @@ fn what_may_come_comes() {
         ("SELECT session_w|", &["session_window("]),
         ("SELECT __|", &[]),
         // Options.
-        ("CREATE STREAM s WITH (|", &["connector = '", "final_watermark = '", "idle_timeout = '"]),
+        (
+            "CREATE STREAM s WITH (|",
+            &["connector = '", "final_watermark = '", "idle_timeout = '", "max_future = '"],
+        ),
         ("CREATE STREAM s WITH (connector = '|", &["file'", "memory'", "nexmark'", "rate'", "socket'"]),
         ("CREATE STREAM s WITH (connector = 'ra|", &["rate'"]),
         ("CREATE SINK s WITH (connector = '|", &["blackhole'", "console'", "file'", "memory'", "parquet'"]),

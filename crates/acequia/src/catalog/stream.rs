@@ -37,6 +37,7 @@ pub struct Stream {
     definition: CreateStream,
     raw: SchemaRef,
     idle_timeout: Option<Duration>,
+    max_future: Option<Duration>,
     final_watermark: bool,
 }
 
@@ -65,9 +66,11 @@ impl Stream {
         let connector_name = options.take("connector")?;
         let final_watermark = options.take_bool("final_watermark", false)?;
         let idle_timeout = options.take_interval("idle_timeout")?;
-        if definition.watermark.is_none() && (final_watermark || idle_timeout.is_some()) {
+        let max_future = options.take_interval("max_future")?;
+        let about_watermark = final_watermark || idle_timeout.is_some() || max_future.is_some();
+        if definition.watermark.is_none() && about_watermark {
             return Err(Error::invalid(format!(
-                "final_watermark and idle_timeout are about a watermark, and stream `{name}` has none; add WATERMARK FOR"
+                "final_watermark, idle_timeout and max_future are about a watermark, and stream `{name}` has none; add WATERMARK FOR"
             )));
         }
         let (connector, memory): (Arc<dyn Connector>, _) = match connector_name.as_deref() {
@@ -85,7 +88,7 @@ impl Stream {
         let spec = SourceSpec { name: name.clone(), options, declared, metadata };
         let description = connector.describe(&spec).await?;
         let (spec, raw) = (spec.pinned(&description), description.schema);
-        Ok(Self { name, connector, spec, memory, definition, raw, idle_timeout, final_watermark })
+        Ok(Self { name, connector, spec, memory, definition, raw, idle_timeout, max_future, final_watermark })
     }
 
     /// The name.
@@ -111,6 +114,11 @@ impl Stream {
     /// How long the stream may say nothing before it no longer holds other streams' watermarks back.
     pub fn idle_timeout(&self) -> Option<Duration> {
         self.idle_timeout
+    }
+
+    /// How far ahead of the batch's time an event time may be and still move the watermark.
+    pub fn max_future(&self) -> Option<Duration> {
+        self.max_future
     }
 
     /// Whether the end of the stream closes its windows.

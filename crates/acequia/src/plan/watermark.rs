@@ -3,7 +3,7 @@
 use crate::functions::EventTimeWatermark;
 use acequia_core::Timestamp;
 use arrow::array::{Array, ArrayRef, RecordBatch, cast::AsArray};
-use arrow::compute::max;
+use arrow::compute::{SortOptions, max, sort};
 use arrow::datatypes::{
     DataType, SchemaRef, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType,
     TimestampNanosecondType, TimestampSecondType,
@@ -28,12 +28,23 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-/// A `WATERMARK FOR` of the query: its name, its delay, and the latest event time that its rows showed.
+/// A `WATERMARK FOR` of the query: its name, its delay, and the event times that its rows showed.
 #[derive(Debug)]
 pub struct EventTimeObserver {
     id: String,
     delay_micros: i64,
-    latest: Mutex<Option<Timestamp>>,
+    seen: Mutex<SeenTimes>,
+}
+
+/// The event times that the rows of a batch showed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SeenTimes {
+    /// Times after this one are counted and move nothing.
+    limit: Option<Timestamp>,
+    /// The latest of the others.
+    pub latest: Option<Timestamp>,
+    /// Rows with a time after the limit.
+    pub future_rows: u64,
 }
 
 impl EventTimeObserver {
@@ -47,15 +58,36 @@ impl EventTimeObserver {
         self.delay_micros
     }
 
-    /// The latest event time since the last call.
-    pub fn take(&self) -> Option<Timestamp> {
-        self.latest.lock().take()
+    /// Begins a batch in which times after this limit, if there is one, do not move the watermark.
+    pub fn begin(&self, limit: Option<Timestamp>) {
+        *self.seen.lock() = SeenTimes { limit, ..SeenTimes::default() };
+    }
+
+    /// What was seen since the batch began.
+    pub fn take(&self) -> SeenTimes {
+        std::mem::take(&mut *self.seen.lock())
     }
 
     fn observe(&self, times: &ArrayRef) -> Result<()> {
-        let seen = latest_event_time(times)?;
-        let mut latest = self.latest.lock();
-        *latest = (*latest).max(seen);
+        let found = latest_event_time(times)?;
+        let mut seen = self.seen.lock();
+        match seen.limit {
+            Some(limit) if found > Some(limit) => {
+                // Sorted so that the times within the limit are together; this is rare.
+                let sorted = sort(times, Some(SortOptions { descending: false, nulls_first: true }))?;
+                let within = |index: usize| -> Result<bool> {
+                    Ok(latest_event_time(&sorted.slice(index, 1))? <= Some(limit))
+                };
+                let (mut low, mut high) = (0, sorted.len());
+                while low < high {
+                    let middle = low + (high - low) / 2;
+                    if within(middle)? { low = middle + 1 } else { high = middle }
+                }
+                seen.future_rows += (sorted.len() - low) as u64;
+                seen.latest = seen.latest.max(latest_event_time(&sorted.slice(0, low))?);
+            }
+            _ => seen.latest = seen.latest.max(found),
+        }
         Ok(())
     }
 }
@@ -91,7 +123,7 @@ impl EventTimeObservers {
     fn get(&self, id: &str, delay_micros: i64) -> Arc<EventTimeObserver> {
         let mut by_id = self.by_id.lock();
         let make =
-            || Arc::new(EventTimeObserver { id: id.to_string(), delay_micros, latest: Mutex::new(None) });
+            || Arc::new(EventTimeObserver { id: id.to_string(), delay_micros, seen: Mutex::default() });
         Arc::clone(by_id.entry(id.to_string()).or_insert_with(make))
     }
 
@@ -198,6 +230,21 @@ impl ExecutionPlan for WatermarkExec {
 mod tests {
     use super::*;
     use arrow::array::{TimestampMillisecondArray, TimestampNanosecondArray};
+
+    #[test]
+    fn times_after_the_limit_are_counted_and_move_nothing() {
+        let observer = EventTimeObserver { id: "s".into(), delay_micros: 0, seen: Mutex::default() };
+        let times = |times: Vec<Option<i64>>| Arc::new(TimestampMillisecondArray::from(times)) as ArrayRef;
+        observer.begin(Some(Timestamp(6_000)));
+        observer.observe(&times(vec![Some(9), None, Some(5), Some(7), Some(6), Some(-1)])).unwrap();
+        observer.observe(&times(vec![Some(8)])).unwrap();
+        observer.observe(&times(vec![Some(2), None])).unwrap();
+        let seen = observer.take();
+        assert_eq!((seen.latest, seen.future_rows), (Some(Timestamp(6_000)), 3));
+        observer.begin(None);
+        observer.observe(&times(vec![Some(9)])).unwrap();
+        assert_eq!(observer.take().latest, Some(Timestamp(9_000)));
+    }
 
     #[test]
     fn latest_event_time_leaves_nulls_out_and_rounds_down() {

@@ -279,7 +279,7 @@ impl MicroBatches {
         metrics: &[Arc<ReadMetrics>],
     ) -> Result<(u64, SinkReceipt)> {
         self.plan.batch_time.set(offsets.batch_time);
-        self.tracker.discard();
+        self.tracker.begin(offsets.batch_time);
         let mut leaves = self.open_leaves(offsets, metrics).await?;
         let context = BatchContext {
             batch: offsets.batch,
@@ -434,6 +434,7 @@ impl MicroBatches {
             num_input_rows: input_rows,
             num_skipped_records: metrics.iter().map(|m| m.skipped()).sum(),
             num_late_rows: operators.iter().map(|node| node.operator.late_rows()).sum(),
+            num_future_rows: self.tracker.future_rows(),
             num_output_rows: output_rows,
             processed_rows_per_second: input_rows as f64 / took.as_secs_f64().max(1e-6),
             duration_ms: durations,

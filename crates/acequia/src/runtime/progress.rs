@@ -24,6 +24,8 @@ pub struct StreamingQueryProgress {
     pub num_skipped_records: u64,
     /// Rows that came too late to be used, over all operators.
     pub num_late_rows: u64,
+    /// Rows with an event time too far ahead to move the watermark (`max_future`).
+    pub num_future_rows: u64,
     /// Rows given to the sink.
     pub num_output_rows: u64,
     /// Rows read per second of the batch's duration.

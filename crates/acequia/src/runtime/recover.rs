@@ -30,6 +30,7 @@ use object_store::path::Path;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Where a query keeps its checkpoint.
 #[derive(Debug, Clone)]
@@ -107,11 +108,12 @@ pub(super) async fn open(definition: QueryDefinition) -> Result<MicroBatches> {
 }
 
 fn tracker(plan: &StreamingPlan, policy: WatermarkPolicy, state: WatermarkState) -> WatermarkTracker {
-    let idle = plan
-        .sources
-        .iter()
-        .filter_map(|leaf| Some((leaf.stream.name().to_string(), leaf.stream.idle_timeout()?)));
-    WatermarkTracker::new(Arc::clone(&plan.observers), policy, idle.collect(), state)
+    let of_streams = |option: fn(&Stream) -> Option<Duration>| {
+        let streams = plan.sources.iter().map(|leaf| &leaf.stream);
+        streams.filter_map(|stream| Some((stream.name().to_string(), option(stream)?))).collect()
+    };
+    let (idle, future) = (of_streams(Stream::idle_timeout), of_streams(Stream::max_future));
+    WatermarkTracker::new(Arc::clone(&plan.observers), policy, idle, future, state)
 }
 
 impl MicroBatches {

@@ -30,6 +30,8 @@ pub(super) struct WatermarkTracker {
     observers: Arc<EventTimeObservers>,
     policy: WatermarkPolicy,
     idle_timeouts: BTreeMap<String, Duration>,
+    max_futures: BTreeMap<String, Duration>,
+    future_rows: u64,
     last_active: BTreeMap<String, Timestamp>,
     state: WatermarkState,
 }
@@ -40,9 +42,11 @@ impl WatermarkTracker {
         observers: Arc<EventTimeObservers>,
         policy: WatermarkPolicy,
         idle_timeouts: BTreeMap<String, Duration>,
+        max_futures: BTreeMap<String, Duration>,
         state: WatermarkState,
     ) -> Self {
-        Self { observers, policy, idle_timeouts, last_active: BTreeMap::new(), state }
+        let last_active = BTreeMap::new();
+        Self { observers, policy, idle_timeouts, max_futures, future_rows: 0, last_active, state }
     }
 
     /// The state as it is.
@@ -52,20 +56,32 @@ impl WatermarkTracker {
 
     /// Takes in what the batch at this time showed.
     pub(super) fn observe(&mut self, batch_time: Timestamp) {
+        self.future_rows = 0;
         for observer in self.observers.all() {
-            let Some(seen) = observer.take() else { continue };
-            self.last_active.insert(observer.id().to_string(), batch_time);
+            let seen = observer.take();
+            self.future_rows += seen.future_rows;
+            if seen.latest.is_some() || seen.future_rows > 0 {
+                self.last_active.insert(observer.id().to_string(), batch_time);
+            }
+            let Some(seen) = seen.latest else { continue };
             let latest = self.state.max_event_times.entry(observer.id().to_string()).or_insert(seen);
             *latest = (*latest).max(seen);
         }
         self.advance(batch_time);
     }
 
-    /// Forgets what a failed batch showed.
-    pub(super) fn discard(&self) {
+    /// Begins the batch at this time, and forgets what a failed one showed.
+    pub(super) fn begin(&self, batch_time: Timestamp) {
         for observer in self.observers.all() {
-            observer.take();
+            let ahead = self.max_futures.get(observer.id());
+            let micros = ahead.map(|ahead| i64::try_from(ahead.as_micros()).unwrap_or(i64::MAX));
+            observer.begin(micros.map(|micros| Timestamp(batch_time.0.saturating_add(micros))));
         }
+    }
+
+    /// Rows of the last batch whose event time is too far ahead to move the watermark.
+    pub(super) fn future_rows(&self) -> u64 {
+        self.future_rows
     }
 
     /// Marks a stream as ended for good.

@@ -58,6 +58,7 @@ impl Introspect {
                 field("output_rows", DataType::UInt64),
                 field("late_rows", DataType::UInt64),
                 field("skipped_records", DataType::UInt64),
+                field("future_rows", DataType::UInt64),
                 field("state_rows", DataType::UInt64),
                 field("duration_ms", DataType::Float64),
             ],
@@ -149,6 +150,7 @@ fn progress_rows(query: &StreamingQuery, schema: SchemaRef) -> Result<RecordBatc
         count(|p| p.num_output_rows),
         count(|p| p.num_late_rows),
         count(|p| p.num_skipped_records),
+        count(|p| p.num_future_rows),
         count(|p| p.state_rows()),
         Arc::new(Float64Array::from_iter_values(recent.iter().map(|p| p.duration_ms.trigger_execution))),
     ];

@@ -120,7 +120,10 @@ impl FileLog {
         };
         let mut found = vec![];
         for name in store::list(&log.context.store, PREFIX).await? {
-            found.push((parse_level(&name)?, read(&log.context.store, &name).await?));
+            // Other names are not ours.
+            if let Some(level) = parse_level(&name) {
+                found.push((level, read(&log.context.store, &name).await?));
+            }
         }
         // Of segments with the same first file the merged one comes first, and covers the others.
         found.sort_by_key(|(level, contents)| (contents.first, std::cmp::Reverse(*level)));
@@ -271,9 +274,10 @@ impl FileLog {
     }
 }
 
-fn parse_level(name: &str) -> Result<u32> {
-    let level = name.rsplit_once('.').and_then(|(_, level)| level.parse().ok());
-    level.ok_or_else(|| Error::data(format!("not an object of the file log: object=`{name}`")))
+fn parse_level(name: &str) -> Option<u32> {
+    let (number, level) = name.strip_prefix(PREFIX)?.strip_prefix('/')?.split_once('.')?;
+    number.parse::<u64>().ok()?;
+    level.parse().ok()
 }
 
 async fn read(store: &Arc<dyn ObjectStore>, name: &str) -> Result<Contents> {

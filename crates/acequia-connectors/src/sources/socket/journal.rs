@@ -44,12 +44,10 @@ fn name(number: u64) -> String {
 impl Journal {
     /// Finds what earlier runs left.
     pub(crate) async fn open(store: Arc<dyn ObjectStore>, schema: SchemaRef) -> Result<Self> {
-        let mut numbers = BTreeSet::new();
-        for object in store::list(&store, PREFIX).await? {
-            let number = object.rsplit('/').next().and_then(|n| n.parse().ok());
-            let not_ours = || Error::data(format!("not an object of the journal: object=`{object}`"));
-            numbers.insert(number.ok_or_else(not_ours)?);
-        }
+        let objects = store::list(&store, PREFIX).await?;
+        // Other names are not ours.
+        let number = |object: &String| object.rsplit('/').next().and_then(|name| name.parse().ok());
+        let numbers: BTreeSet<u64> = objects.iter().filter_map(number).collect();
         let reader = Arc::new(JournalReader { store, schema, recent: RwLock::default() });
         Ok(Self { reader, numbers })
     }

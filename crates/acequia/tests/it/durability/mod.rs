@@ -5,6 +5,7 @@
 
 mod changed;
 mod crash;
+mod damage;
 mod everywhere;
 mod failures;
 mod faults;
