@@ -143,6 +143,10 @@ fn follow(status: &Status, session: &Session, event: &Event) {
 }
 
 fn print_event(status: &Status, format: Format, event: &Event) -> Result<()> {
+    if let Event::Retry { query, message, wait } = event {
+        status.warn(&format!("query `{query}` tries again in {wait:?}: {message}"));
+        return Ok(());
+    }
     let text = match format {
         Format::Json => match event.to_json()? {
             Some(line) => format!("{line}\n"),
@@ -150,10 +154,6 @@ fn print_event(status: &Status, format: Format, event: &Event) -> Result<()> {
         },
         Format::Text => match event {
             Event::Result { schema, batches, .. } => show::rows(schema, batches)?,
-            Event::Retry { query, message, wait } => {
-                status.warn(&format!("query `{query}` tries again in {wait:?}: {message}"));
-                return Ok(());
-            }
             Event::Error { error, expected: true, .. } => format!("error, as expected: {error}\n"),
             _ => return Ok(()),
         },

@@ -5,7 +5,6 @@
 //! {"event":"batch","query":"q","batch":4,"mode":"update","columns":[...],"rows":[[...]]}
 //! {"event":"progress","query":"q","batch":4,"watermark":"1970-01-01T00:00:15Z","nextWatermark":...,"inputRows":2,
 //!  "lateRows":1,"stateRows":3,"durationMs":{...}}
-//! {"event":"retry","query":"q","message":"...","waitMs":100}
 //! {"event":"error","statement":5,"kind":"unsupported","message":"..."}
 //! ```
 
@@ -52,7 +51,7 @@ pub enum Event {
     },
     /// A batch is done.
     Progress(Box<StreamingQueryProgress>),
-    /// What may pass has failed a query; it tries again.
+    /// What may pass has failed a query; it tries again. No line in the machine-readable output.
     Retry {
         /// The query.
         query: String,
@@ -105,7 +104,7 @@ impl Event {
     /// `Internal` for a type that has no JSON form.
     pub fn to_json(&self) -> Result<Option<Value>> {
         Ok(Some(match self {
-            Self::Done { .. } => return Ok(None),
+            Self::Done { .. } | Self::Retry { .. } => return Ok(None),
             Self::Result { statement, schema, batches } => {
                 let mut rows = vec![];
                 for batch in batches {
@@ -122,9 +121,6 @@ impl Event {
                 })
             }
             Self::Progress(progress) => progress_line(progress),
-            Self::Retry { query, message, wait } => json!({
-                "event": "retry", "query": query, "message": message, "waitMs": wait.as_millis() as u64,
-            }),
             Self::Error { statement, error, .. } => json!({
                 "event": "error", "statement": statement, "kind": error.kind().as_str(), "message": error.to_string(),
             }),
