@@ -17,7 +17,8 @@
 //!
 //! The horizon is `max_file_age` before the newest modification time taken (never after the clock). A path older than
 //! it need not be remembered, since such a file is not taken any more when it appears. It moves when files are taken,
-//! is written with them, and never goes back, whatever the clock does.
+//! is written with them, and never goes back, whatever the clock does. A segment goes only once a later one says that
+//! the log begins after it: so one that is missing is told from one that was forgotten.
 
 use super::listing::FileEntry;
 use crate::sources::store::{self, Created};
@@ -41,6 +42,8 @@ struct Contents {
     end: u64,
     /// The horizon after these files, in microseconds.
     horizon: i64,
+    /// The file that the log begins with, as of this segment; earlier versions did not say.
+    begins: Option<u64>,
     files: Vec<FileEntry>,
 }
 
@@ -98,6 +101,8 @@ pub(crate) struct FileLog {
     seen: Seen,
     /// What is older is not taken, in microseconds.
     horizon: i64,
+    /// The file that the log begins with, as far as a segment says.
+    begins: Option<u64>,
     /// Objects to remove.
     garbage: Vec<String>,
 }
@@ -116,6 +121,7 @@ impl FileLog {
             first: 0,
             seen: Seen::default(),
             horizon: i64::MIN,
+            begins: None,
             garbage: vec![],
         };
         let mut found = vec![];
@@ -129,6 +135,11 @@ impl FileLog {
         found.sort_by_key(|(level, contents)| (contents.first, std::cmp::Reverse(*level)));
         for (level, contents) in found {
             log.load(level, contents)?;
+        }
+        if let (Some(begins), Some(first)) = (log.begins, log.segments.first())
+            && first.first > begins
+        {
+            return Err(missing(begins));
         }
         log.seen.forget_before(log.horizon);
         Ok(log)
@@ -144,12 +155,10 @@ impl FileLog {
             return Ok(());
         }
         if contents.first > end && !self.segments.is_empty() {
-            return Err(Error::data(format!(
-                "file log in the checkpoint has a gap: after={end} next=`{}`",
-                segment.name()
-            )));
+            return Err(missing(end));
         }
         self.horizon = self.horizon.max(contents.horizon);
+        self.begins = self.begins.max(contents.begins);
         contents.files.iter().for_each(|file| self.seen.add(file));
         if level > 0 {
             self.window.clear();
@@ -166,6 +175,11 @@ impl FileLog {
         self.segments.last().map_or(0, |s| s.end)
     }
 
+    /// The error that names what is missing after the end.
+    pub(crate) fn ends_too_early(&self) -> Error {
+        missing(self.end())
+    }
+
     /// A file by its number.
     ///
     /// # Errors
@@ -173,6 +187,9 @@ impl FileLog {
     pub(crate) fn file(&self, number: u64) -> Result<&FileEntry> {
         let index = number.checked_sub(self.first).and_then(|i| usize::try_from(i).ok());
         index.and_then(|i| self.window.get(i)).ok_or_else(|| {
+            if number >= self.end() {
+                return self.ends_too_early();
+            }
             Error::data(format!(
                 "file log in the checkpoint does not have the file of this offset: number={number} first={} end={}",
                 self.first,
@@ -203,17 +220,25 @@ impl FileLog {
         let newest = files.iter().map(|f| f.modified).max().unwrap_or(i64::MIN);
         let segment = Segment { first, end: first + files.len() as u64, level: 0, newest };
         let horizon = self.horizon_after(newest);
-        self.write(&segment, horizon, &files).await?;
+        let begins = Some(self.segments.get(self.expired()).map_or(first, |oldest| oldest.first));
+        self.write(&segment, horizon, begins, &files).await?;
         self.segments.push(segment);
-        self.horizon = horizon;
+        (self.horizon, self.begins) = (horizon, begins);
         files.iter().for_each(|file| self.seen.add(file));
         self.window.extend(files);
         self.seen.forget_before(horizon);
         Ok(())
     }
 
-    async fn write(&self, segment: &Segment, horizon: i64, files: &[FileEntry]) -> Result<()> {
-        let contents = Contents { first: segment.first, end: segment.end, horizon, files: files.to_vec() };
+    async fn write(
+        &self,
+        segment: &Segment,
+        horizon: i64,
+        begins: Option<u64>,
+        files: &[FileEntry],
+    ) -> Result<()> {
+        let Segment { first, end, .. } = *segment;
+        let contents = Contents { first, end, horizon, begins, files: files.to_vec() };
         let json = serde_json::to_vec(&contents).map_err(|e| Error::internal(format!("file log: {e}")))?;
         match store::create(&self.context.store, &segment.name(), store::seal(&json)).await? {
             Created::Now => Ok(()),
@@ -259,19 +284,33 @@ impl FileLog {
         }
         let newest = files.iter().map(|f| f.modified).max().unwrap_or(i64::MIN);
         let segment = Segment { first: head.first, end: tail.end, level: level + 1, newest };
-        self.write(&segment, horizon, &files).await?;
+        self.write(&segment, horizon, self.begins, &files).await?;
         self.segments.splice(start..start + merged.len(), [segment]);
         self.garbage.extend(merged.iter().map(Segment::name));
         Ok(true)
     }
 
-    /// The oldest segments go whole once everything in them is too old; the last stays, since it knows the next number.
-    fn drop_expired(&mut self) {
+    /// How many of the oldest segments are committed, and everything in them too old; never the last, since it knows
+    /// the next number.
+    fn expired(&self) -> usize {
         let expired = |s: &&Segment| s.newest < self.horizon && s.end <= self.first;
         let last = self.segments.len().saturating_sub(1);
-        let count = self.segments[..last].iter().take_while(expired).count();
+        self.segments[..last].iter().take_while(expired).count()
+    }
+
+    /// Expired segments go once a later one says that the log begins after them.
+    fn drop_expired(&mut self) {
+        let begins = self.begins.unwrap_or(0);
+        let count = self.segments.iter().take_while(|s| s.end <= begins).count().min(self.expired());
         self.garbage.extend(self.segments.drain(..count).map(|s| s.name()));
     }
+}
+
+/// A segment that should be there.
+fn missing(first: u64) -> Error {
+    Error::data(format!(
+        "file log in the checkpoint lacks the segment that begins with this file: object=`{PREFIX}/{first:020}`"
+    ))
 }
 
 fn parse_level(name: &str) -> Option<u32> {
@@ -389,7 +428,24 @@ mod tests {
         store::delete(&context.store, &names(&context).await[1]).await.unwrap();
         let error = FileLog::open(context, AGE).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Data);
-        assert!(error.message().contains("gap"), "{error}");
+        assert!(error.message().contains("`files/00000000000000000001`"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_missing_oldest_segment_is_told_from_a_forgotten_one() {
+        let context = context();
+        let mut log = FileLog::open(context.clone(), AGE).await.unwrap();
+        for i in 0..20 {
+            log.take(vec![file(i, 100 * i as i64)]).await.unwrap();
+            log.commit(i).await.unwrap();
+        }
+        let left = names(&context).await;
+        assert!(!left[0].contains("/00000000000000000000."), "the oldest are forgotten: {left:?}");
+        FileLog::open(context.clone(), AGE).await.unwrap();
+        store::delete(&context.store, &left[0]).await.unwrap();
+        let error = FileLog::open(context, AGE).await.unwrap_err();
+        let name = left[0].split('.').next().unwrap();
+        assert!(error.kind() == ErrorKind::Data && error.message().contains(name), "{error}");
     }
 
     #[tokio::test]

@@ -215,11 +215,7 @@ impl Source for FileSource {
     async fn next_offset(&mut self, start: Option<&Offset>) -> Result<Advance> {
         let start = position(start)?;
         if start.files > self.log.end() {
-            return Err(Error::data(format!(
-                "offset is beyond the file log in the checkpoint: offset={} log={}",
-                start.files,
-                self.log.end()
-            )));
+            return Err(self.log.ends_too_early());
         }
         if start.files == self.log.end() {
             self.take_files().await?;
