@@ -7,6 +7,7 @@
 //! ```
 //! Widths are those of a terminal: a tab is four columns, a wide character two. A long line is cut around the spot.
 
+use crate::secrets;
 use acequia::sql::lex;
 use acequia::{Error, Location};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
@@ -45,7 +46,8 @@ impl Style {
 /// The error, ending in a line end.
 pub(crate) fn render(error: &Error, source: Source<'_>, style: Style) -> String {
     let head = |text: &str| format!("{} {text}\n", style.paint("1;31", "error:"));
-    let spot = error.location().and_then(|at| Some((at, spot(source.text, at)?)));
+    let text = secrets::masked(source.text);
+    let spot = error.location().and_then(|at| Some((at, spot(&text, at)?)));
     let Some((at, spot)) = spot else { return head(&error.to_string()) };
     let number = (at.line + source.first_line - 1).to_string();
     let gutter = " ".repeat(number.len());

@@ -5,6 +5,7 @@ mod diagnostic;
 mod environment;
 mod repl;
 mod run;
+mod secrets;
 mod show;
 mod signals;
 mod status;

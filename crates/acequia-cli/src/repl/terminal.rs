@@ -5,6 +5,7 @@ use super::helper::PromptHelper;
 use super::history;
 use super::input::{Input, Item};
 use super::{Flow, Repl};
+use crate::secrets;
 use acequia::{Error, Result};
 use rustyline::error::ReadlineError;
 use rustyline::history::FileHistory;
@@ -115,7 +116,7 @@ fn remember(editor: &mut LineEditor, file: Option<&Path>, item: &Item) {
     let (Item::Command(text) | Item::Statements { text, .. }) = item;
     let text = text.trim();
     let leaves = ["\\q", "exit", "quit"].contains(&text.trim_end_matches(';'));
-    if text.is_empty() || leaves || history::holds_secret(text) {
+    if text.is_empty() || leaves || secrets::any_in(text) {
         return;
     }
     if editor.add_history_entry(text).unwrap_or(false)

@@ -8,5 +8,6 @@ mod process;
 #[cfg(unix)]
 mod prompt;
 mod repl;
+mod secrets;
 mod signals;
 mod socket;
