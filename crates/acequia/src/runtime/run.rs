@@ -339,13 +339,18 @@ impl Driver<'_> {
     }
 
     /// Waits for the first multiple of the interval after a time; a command or a waiter cuts it short. A batch that
-    /// took longer than the interval is followed at once.
+    /// took longer than the interval is followed at once. A clock that is set back makes the wait no longer.
     async fn sleep_until_next(&mut self, interval: Duration, after: Timestamp) {
         let interval = interval.as_micros().max(1) as i64;
         let clock = Arc::clone(&self.batches.recipe.clock);
-        let due = (after.0.div_euclid(interval) + 1).saturating_mul(interval);
+        let next = |time: Timestamp| (time.0.div_euclid(interval) + 1).saturating_mul(interval);
+        let mut due = next(after);
         while !self.stop && self.waiting.is_empty() {
-            let left = due.saturating_sub(clock.now().0);
+            let now = clock.now();
+            if due.saturating_sub(now.0) > interval {
+                due = next(now);
+            }
+            let left = due.saturating_sub(now.0);
             if left <= 0 {
                 break;
             }

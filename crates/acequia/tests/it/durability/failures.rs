@@ -154,12 +154,12 @@ fn threads(name: &str) -> usize {
 }
 
 #[tokio::test]
-async fn three_hundred_restarts_leave_no_growth_and_no_threads() {
+async fn a_thousand_restarts_leave_no_growth_and_no_threads() {
     let world = World::with("CREATE STREAM s (k BIGINT)").await;
     let sql = "SELECT k % 3 AS k, count(*) AS n FROM s GROUP BY k % 3 EMIT UPDATE";
     let trial = Trial::default();
     let mut objects = vec![];
-    for round in 0..300 {
+    for round in 0..1_000 {
         world.session.sql(&format!("INSERT INTO s VALUES ({round})")).await.unwrap();
         let query = world.start_as("cycle", sql, &trial, &Operations::default()).await.unwrap();
         query.process_all_available().await.unwrap();
@@ -167,9 +167,9 @@ async fn three_hundred_restarts_leave_no_growth_and_no_threads() {
         let listed: Vec<_> = trial.store.list(None).try_collect().await.unwrap();
         objects.push(listed.len());
     }
-    assert_eq!(trial.output.published().len(), 300);
-    let (middle, last) = (objects[149], objects[299]);
-    assert!(last <= middle + 10, "objects: after 150 runs {middle}, after 300 {last}");
+    assert_eq!(trial.output.published().len(), 1_000);
+    let (middle, last) = (objects[499], objects[999]);
+    assert!(last <= middle + 10, "objects: after 500 runs {middle}, after 1000 {last}");
     assert!(last < 400, "offsets, commit and state of 100 batches, and some epochs: {last} objects");
     until("threads have ended", || threads("acequia-cycle") == 0).await;
 }

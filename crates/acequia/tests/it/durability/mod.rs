@@ -4,6 +4,7 @@
 //! any operation on either.
 
 mod changed;
+mod clocks;
 mod crash;
 mod damage;
 mod everywhere;
