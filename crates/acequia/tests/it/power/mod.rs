@@ -6,15 +6,18 @@ mod model;
 
 use crate::durability::lines;
 use acequia::{Error, ErrorKind, Result, RetryPolicy, Session};
-use acequia_core::disk::Disk;
+use acequia_core::disk::{Disk, DiskObserver, Step};
 use model::{Image, Model, Op, Tape, materialize};
+use parking_lot::Mutex;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
+use tokio::sync::oneshot;
 
 /// Events of five small batches of bids.
 const EVENTS: usize = 400;
@@ -231,6 +234,71 @@ async fn disk_that_refuses_a_step_stops_the_query_with_its_reason_and_loses_noth
         }
     }
     println!("{} queries, {refusals} steps refused by the disk", CASES.len());
+}
+
+/// A process that falls asleep before one of its steps, and is woken later.
+#[derive(Debug)]
+struct Sleeper {
+    falls_asleep_at: usize,
+    steps: AtomicUsize,
+    asleep: Mutex<Option<oneshot::Sender<()>>>,
+    wake: Mutex<mpsc::Receiver<()>>,
+}
+
+impl DiskObserver for Sleeper {
+    fn before(&self, _step: Step<'_>) -> io::Result<()> {
+        if self.steps.fetch_add(1, Ordering::SeqCst) == self.falls_asleep_at
+            && let Some(asleep) = self.asleep.lock().take()
+        {
+            let _ = asleep.send(());
+            let _ = self.wake.lock().recv();
+        }
+        Ok(())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn process_that_sleeps_at_any_step_while_another_takes_over_changes_nothing() {
+    let (mut sleeps, mut fenced) = (0, 0);
+    for case in &CASES[1..4] {
+        let place = Arc::new(Place::new());
+        let (expected, ops) = undisturbed(&place, case).await;
+        for step in (0..ops.len()).step_by(4) {
+            materialize(place.root(), &place.empty());
+            let ((asleep, sleeps_now), (wake, woken)) = (oneshot::channel(), mpsc::channel());
+            let sleeper = Sleeper {
+                falls_asleep_at: step,
+                steps: AtomicUsize::new(0),
+                asleep: Mutex::new(Some(asleep)),
+                wake: Mutex::new(woken),
+            };
+            let what = format!("{}: asleep before step {step}, {:?}", case.name, ops[step]);
+            // It may sleep before its query has a thread, and then holds one of the runtime's.
+            let (bed, disk) = (Arc::clone(&place), Disk::observed(Arc::new(sleeper)));
+            let old = tokio::spawn(async move { bed.run_over(EVENTS, case, disk).await });
+            // A run that ends before that step never sleeps.
+            let _ = sleeps_now.await;
+            let newer = place.run(case, &Arc::default()).await;
+            newer.unwrap_or_else(|e| panic!("{what}: the newer run: {e}"));
+            assert_eq!(place.rows(), expected, "{what}: while the old one sleeps");
+            wake.send(()).ok();
+            let old = old.await.unwrap();
+            assert_eq!(place.rows(), expected, "{what}: after it has woken");
+            sleeps += 1;
+            match old {
+                Err(e) => {
+                    // One that had not begun yet is told so when what it was writing is gone.
+                    let other = e.message().contains("another process has opened this directory");
+                    assert!(e.kind() == ErrorKind::Fenced || other, "{what}: {e:?}");
+                    fenced += 1;
+                }
+                // Only cleaning up was left.
+                Ok(()) => {}
+            }
+        }
+    }
+    println!("3 queries, {sleeps} old runs that slept, {fenced} of them stopped when they woke");
+    assert!(fenced * 10 > sleeps * 8, "{fenced} of {sleeps}");
 }
 
 fn assert_names_a_place(error: &Error, kind: ErrorKind, root: &Path, what: &str) {
