@@ -10,8 +10,9 @@ shift || true
 targets=("$@")
 if [ ${#targets[@]} -eq 0 ]; then targets=(sql plan options decode checkpoint); fi
 
+# Over the whole workspace, so that dependencies have the features that they are built with anyway.
 RUSTC_WORKSPACE_WRAPPER="$PWD/scripts/instrument.sh" \
-    cargo build --locked -p acequia-fuzz --features libfuzzer --bin fuzz
+    cargo build --locked --workspace --features acequia-fuzz/libfuzzer --bin fuzz
 
 for target in "${targets[@]}"; do
     kept=target/fuzz/$target
