@@ -7,9 +7,12 @@
 //! ```
 //! Widths are those of a terminal: a tab is four columns, a wide character two. A long line is cut around the spot.
 
+use crate::environment::wants_colour;
 use crate::secrets;
+use crate::show::terminal_width;
 use acequia::sql::lex;
 use acequia::{Error, Location};
+use std::io::Write;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// Columns that a tab takes.
@@ -63,6 +66,13 @@ pub(crate) fn render(error: &Error, source: Source<'_>, style: Style) -> String 
         " ".repeat(spot.start),
         style.paint("1;31", &"^".repeat(spot.width)),
     )
+}
+
+/// Prints the error to standard error, as it looks best there.
+pub(crate) fn print(error: &Error, source: Source<'_>) {
+    let style = Style { colour: wants_colour(), width: terminal_width() };
+    // Nothing is left to do when even standard error is closed.
+    let _ = std::io::stderr().write_all(render(error, source, style).as_bytes());
 }
 
 /// A line as it is shown, and the columns to underline.

@@ -1,14 +1,13 @@
 //! `acequia run FILE.sql`.
 
-use crate::diagnostic::{self, Source, Style};
-use crate::environment::wants_colour;
+use crate::diagnostic::{self, Source};
 use crate::show;
 use crate::signals::StopSignals;
 use crate::status::Status;
 use acequia::{Error, NoConsole, Result, Session, SessionBuilder};
 use acequia_sqltest::{Event, Script, ScriptOptions};
 use clap::{Args, ValueEnum};
-use std::io::{Read, Write};
+use std::io::Read;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -52,7 +51,7 @@ impl Run {
             Err(error) => {
                 // An error of a statement is told already: where the text is at hand.
                 if !reported {
-                    complain(&error, Source { text: "", first_line: 1, file: None });
+                    diagnostic::print(&error, Source { text: "", first_line: 1, file: None });
                 }
                 ExitCode::from(1)
             }
@@ -74,7 +73,7 @@ impl Run {
                     *reported = true;
                     if matches!(self.format, Format::Text) {
                         let file = self.file.to_str().filter(|file| *file != "-");
-                        status.above(|| complain(error, Source { text: &text, first_line: 1, file }));
+                        status.above(|| diagnostic::print(error, Source { text: &text, first_line: 1, file }));
                     }
                 }
                 print_event(&status, self.format, &event)
@@ -120,13 +119,6 @@ impl Run {
             Format::Json => Session::builder().console(Arc::new(NoConsole)),
         }
     }
-}
-
-/// Tells people an error.
-fn complain(error: &Error, source: Source<'_>) {
-    let style = Style { colour: wants_colour(), width: show::terminal_width() };
-    // Nothing is left to do when even standard error is closed.
-    let _ = std::io::stderr().write_all(diagnostic::render(error, source, style).as_bytes());
 }
 
 /// Keeps the lines of the queries as they are.

@@ -26,7 +26,7 @@ mod signals;
 mod terminal;
 mod words;
 
-use crate::diagnostic::{self, Source, Style};
+use crate::diagnostic::{self, Source};
 use crate::environment::wants_colour;
 use acequia::{Error, Result, Session};
 use activity::Activity;
@@ -73,19 +73,10 @@ pub(crate) fn main() -> ExitCode {
     match run() {
         Ok(code) => code,
         Err(error) => {
-            eprint(&diagnostic::render(
-                &error,
-                Source { text: "", first_line: 1, file: None },
-                Style::default(),
-            ));
+            diagnostic::print(&error, Source { text: "", first_line: 1, file: None });
             ExitCode::from(1)
         }
     }
-}
-
-fn eprint(text: &str) {
-    // Nothing is left to do when even standard error is closed.
-    let _ = std::io::Write::write_all(&mut std::io::stderr(), text.as_bytes());
 }
 
 fn run() -> Result<ExitCode> {
