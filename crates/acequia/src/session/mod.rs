@@ -19,7 +19,6 @@ mod create;
 mod frame;
 mod insert;
 mod introspect;
-mod paths;
 mod queries;
 mod reader;
 mod show;
@@ -345,7 +344,6 @@ impl Session {
 
     async fn plan_statement(&self, statement: DataFusionStatement) -> Result<LogicalPlan> {
         refuse_versions(&statement)?;
-        paths::check(&statement)?;
         self.state().statement_to_plan(statement).await.map_err(from_planning)
     }
 
