@@ -20,7 +20,7 @@ use crate::event::Event;
 use crate::oracle::Oracle;
 use crate::script::{Script, ScriptOptions};
 use acequia::sql::{ParsedStatement, SourceStatement, Statement, split};
-use acequia::{NoConsole, Result, Session, Shards, StepSplit};
+use acequia::{NoConsole, Result, RetryPolicy, Session, Shards, StepSplit};
 use acequia_core::{ManualClock, Options, Timestamp};
 use indexmap::IndexMap;
 use std::collections::HashSet;
@@ -101,6 +101,8 @@ pub async fn run(text: &str, scratch: &Path, variant: Variant) -> Result<Transcr
         .clock(Arc::new(clock.clone()))
         // What `console` sinks get is in the transcript.
         .console(Arc::new(NoConsole))
+        // A file that fails says so at once.
+        .retry(RetryPolicy::NEVER)
         .step_split(variant.split())
         .shards(variant.shards()?);
     let script = Script::new(builder, ScriptOptions { step: true })?;

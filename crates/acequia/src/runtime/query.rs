@@ -171,11 +171,24 @@ impl StreamingQuery {
     /// # Errors
     /// The error that ended the query, if one did.
     pub async fn process_all_available(&self) -> Result<()> {
-        let (reply, done) = oneshot::channel();
-        if self.commands.send(Command::ProcessAllAvailable(reply)).await.is_ok() && done.await.is_ok() {
-            return Ok(());
+        match self.ask(Command::ProcessAllAvailable).await {
+            Some(()) => Ok(()),
+            None => self.await_termination().await,
         }
-        self.await_termination().await
+    }
+
+    /// The query's answer; none when it has ended.
+    async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> Option<T> {
+        let (reply, answer) = oneshot::channel();
+        self.commands.send(command(reply)).await.ok()?;
+        // A command that is sent while the inbox closes may stay in it unread and undropped, as long as there is a
+        // sender: the answer alone would be waited for in vain.
+        let mut finished = self.shared.finished.subscribe();
+        tokio::select! {
+            biased;
+            answer = answer => answer.ok(),
+            _ = finished.wait_for(|finished| *finished) => None,
+        }
     }
 
     /// The state of every operator, as it is between two batches.
@@ -183,12 +196,10 @@ impl StreamingQuery {
     /// # Errors
     /// `Cancelled` when the query has ended.
     pub async fn state(&self) -> Result<Vec<StateTable>> {
-        let (reply, answer) = oneshot::channel();
         let ended = || {
             Error::cancelled(format!("query has ended: `{}`; start it again to read its state", self.name))
         };
-        self.commands.send(Command::Snapshot(reply)).await.map_err(|_| ended())?;
-        answer.await.map_err(|_| ended())?
+        self.ask(Command::Snapshot).await.ok_or_else(ended)?
     }
 }
 
