@@ -47,6 +47,13 @@ def quoted(text) -> str:
     return "'" + str(text).replace("'", "''") + "'"
 
 
+def connect(**config) -> duckdb.DuckDBPyConnection:
+    """DuckDB without its progress bar, which would stand between the tables."""
+    connection = duckdb.connect(config=config)
+    connection.execute("SET enable_progress_bar = false")
+    return connection
+
+
 def generate(acequia, root: Path, sizes) -> dict[str, Dataset]:
     """Writes the data sets that are not there yet, and returns all of them by the name of their table."""
     bids_per_file = math.ceil(sizes.bids / BIDS) * BIDS
@@ -115,7 +122,7 @@ def _write(acequia, dataset: Dataset, script) -> None:
 
 def _check_keys(dataset: Dataset, keys: int) -> None:
     sql = f"SELECT count(*), count(DISTINCT k) FROM read_parquet({quoted(dataset.glob)})"
-    [(rows, distinct)] = duckdb.execute(sql).fetchall()
+    [(rows, distinct)] = connect().execute(sql).fetchall()
     if (rows, distinct) != (dataset.rows, min(keys, dataset.rows)):
         raise SystemExit(
             f"compare: the keyed rows are not as asked for: rows={rows} keys={distinct}; delete {dataset.directory}"

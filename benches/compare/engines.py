@@ -16,7 +16,7 @@ from pathlib import Path
 import duckdb
 import psutil
 
-from datasets import quoted
+from datasets import connect, quoted
 
 WATERMARK_SECONDS = 4
 
@@ -220,7 +220,7 @@ class DuckDB:
 
     def __init__(self, threads: int):
         self.threads = threads
-        self.connection = duckdb.connect(config={"threads": threads})
+        self.connection = connect(threads=threads)
 
     def describe(self) -> str:
         """Version and settings."""
