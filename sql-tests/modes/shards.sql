@@ -43,11 +43,11 @@ SELECT state_rows, late_rows FROM progress('by_window');
 SET acequia.shards = 1;
 EXPLAIN STREAMING SELECT k, count(*) AS n FROM s GROUP BY k EMIT UPDATE;
 
--- error: the number of shards is not from 1 to 1024: value=`0`
+-- error: the number of shards is neither `auto` nor from 1 to 1024: value=`0`
 SET acequia.shards = 0;
--- error: the number of shards is not from 1 to 1024: value=`1025`
+-- error: the number of shards is neither `auto` nor from 1 to 1024: value=`1025`
 SET acequia.shards = 1025;
--- error: the number of shards is not from 1 to 1024: value=`many`
+-- error: the number of shards is neither `auto` nor from 1 to 1024: value=`many`
 SET acequia.shards = 'many';
 -- error: acequia.shards
 SET acequia.shard = 4;

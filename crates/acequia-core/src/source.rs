@@ -166,6 +166,12 @@ pub trait Source: Send + fmt::Debug {
     /// `Unavailable` for what may pass; `Data` or `Invalid` for what will not.
     async fn next_offset(&mut self, start: Option<&Offset>) -> Result<Advance>;
 
+    /// Whether what comes after this offset is known already, so that [`Source::next_offset`] would tell of it at no
+    /// cost: it is then asked early and its rows are read while the batch before runs.
+    fn knows_next(&self, _start: Option<&Offset>) -> bool {
+        false
+    }
+
     /// From now on nothing that arrives later is taken, and [`Advance::Ended`] comes after what is there
     /// (`TRIGGER AVAILABLE NOW`).
     ///

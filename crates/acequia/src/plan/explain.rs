@@ -57,9 +57,9 @@ pub(super) fn drop_duplicates(node: &DropDuplicates, spec: &DropDuplicatesSpec) 
     format!("key=[{}], evicted by={evicts}", columns.join(", "))
 }
 
-/// Into how many shards an operator is split, and by which columns; nothing for one in one piece.
+/// Into how many shards an operator is split, and by which columns; nothing for one in one piece, also while that is so.
 pub(super) fn shards(shards: Shards, by: &[usize], plan: &LogicalPlan) -> String {
-    if by.is_empty() {
+    if by.is_empty() || shards == Shards::AUTO {
         return String::new();
     }
     let names: Vec<&str> = by.iter().map(|index| plan.schema().field(*index).name().as_str()).collect();

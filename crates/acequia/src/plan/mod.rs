@@ -25,6 +25,7 @@ mod watermark;
 
 pub use delta::Slot;
 pub use node::{Island, Node, OperatorNode, SourceLeaf, StreamingPlan};
+pub use reset::IslandTemplate;
 pub use watermark::{EventTimeObserver, EventTimeObservers};
 
 use crate::exec::Shards;

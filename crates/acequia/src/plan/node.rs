@@ -77,7 +77,7 @@ pub enum Node {
 #[derive(Debug)]
 pub struct Island {
     /// The physical plan.
-    pub template: IslandTemplate,
+    pub template: Arc<IslandTemplate>,
     /// What feeds each of its leaves.
     pub inputs: Vec<(Arc<Slot>, Node)>,
 }

@@ -5,25 +5,37 @@
 //! static data, for the join types whose build side holds nothing about the probing rows. It is then built once for
 //! the life of the query instead of once per batch.
 
-use crate::plan::delta::DeltaExec;
+use super::delta::DeltaExec;
+use super::watermark::WatermarkExec;
 use datafusion::common::{JoinType, Result};
 use datafusion::execution::TaskContext;
+use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_plan::execution_plan::{ChildrenPropertiesMode, ReplaceChildrenOptions};
+use datafusion::physical_plan::filter::FilterExec;
 use datafusion::physical_plan::joins::{HashJoinExec, PartitionMode};
+use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::{ExecutionPlan, SendableRecordBatchStream, execute_stream};
 use std::sync::Arc;
 
-/// A physical plan that can be run for every batch, by one batch at a time.
+/// A physical plan that can be run for every batch.
 #[derive(Debug)]
 pub struct IslandTemplate {
     plan: Arc<dyn ExecutionPlan>,
     task: Arc<TaskContext>,
+    row_wise: bool,
 }
 
 impl IslandTemplate {
     /// A template from a plan that has not been executed.
-    pub fn new(plan: Arc<dyn ExecutionPlan>, task: Arc<TaskContext>) -> Self {
-        Self { plan, task }
+    pub fn new(plan: Arc<dyn ExecutionPlan>, task: Arc<TaskContext>) -> Arc<Self> {
+        let row_wise = is_row_wise(&plan) && computes(&plan);
+        Arc::new(Self { plan, task, row_wise })
+    }
+
+    /// Whether the plan computes something, and the same whether it sees the rows of a batch at once or part by part.
+    /// Its parts may then be run at the same time.
+    pub fn is_row_wise(&self) -> bool {
+        self.row_wise
     }
 
     /// The plan.
@@ -53,6 +65,27 @@ fn reset(plan: &Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
     let options = ReplaceChildrenOptions::new(ChildrenPropertiesMode::Keep);
     let plan = Arc::clone(plan).replace_children(fresh, options)?;
     if kept { Ok(plan) } else { plan.reset_state() }
+}
+
+/// Whether what a row gives depends on no other row of its batch, and rows keep their order.
+fn is_row_wise(plan: &Arc<dyn ExecutionPlan>) -> bool {
+    if plan.is::<DeltaExec>() {
+        return true;
+    }
+    if kept_build_side(plan) {
+        return plan.children().last().is_some_and(|probe| is_row_wise(probe));
+    }
+    let alone = plan.is::<FilterExec>() || plan.is::<ProjectionExec>() || plan.is::<WatermarkExec>();
+    alone && plan.children().into_iter().all(is_row_wise)
+}
+
+/// Whether the plan does more than to choose columns.
+fn computes(plan: &Arc<dyn ExecutionPlan>) -> bool {
+    let chooses = |projection: &ProjectionExec| projection.expr().iter().all(|e| e.expr.is::<Column>());
+    let passes = plan.is::<DeltaExec>()
+        || plan.is::<WatermarkExec>()
+        || plan.downcast_ref::<ProjectionExec>().is_some_and(chooses);
+    !passes || plan.children().into_iter().any(computes)
 }
 
 /// Whether the plan is a hash join whose build side can serve all batches.

@@ -159,7 +159,7 @@ impl ExtensionPlanner for WatermarkPlanner {
 
 /// Passes its input through and shows the event times to an observer.
 #[derive(Debug)]
-struct WatermarkExec {
+pub(super) struct WatermarkExec {
     input: Arc<dyn ExecutionPlan>,
     column: usize,
     observer: Arc<EventTimeObserver>,

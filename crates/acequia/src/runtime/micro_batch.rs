@@ -11,46 +11,28 @@
 //! A restart finds either `commits/N`, publishes it again if need be and goes on with N+1; or `offsets/N` without it,
 //! and runs N again with the same offsets, watermark and time over state N-1. The fence is checked before every batch.
 
-use super::execute::{BatchRun, adapt};
+use super::execute::BatchRun;
 use super::output::OutputShape;
 use super::progress::{Durations, SourceProgress, StateOperatorProgress, StreamingQueryProgress, millis};
+use super::read::SourceRun;
 use super::recover::{Recipe, operator_records};
 use super::watermark::WatermarkTracker;
 use crate::exec::BatchContext;
 use crate::plan::{Node, StreamingPlan};
 use acequia_core::state::TableDelta;
 use acequia_core::{
-    Advance, BatchId, Error, ErrorKind, Offset, OffsetRange, ReadMetrics, Result, Sink, SinkReceipt, Source,
-    Timestamp, Watermark,
+    Advance, BatchId, Error, ErrorKind, Offset, ReadMetrics, Result, Sink, SinkReceipt, Timestamp, Watermark,
 };
 use acequia_state::{
     Checkpoint, CommitOutcome, CommitRecord, OffsetRecord, OffsetsOutcome, SourceOffsets, StateManifest,
     StateStore,
 };
 use datafusion::physical_plan::SendableRecordBatchStream;
-use futures::{StreamExt, TryStreamExt, stream};
 use std::sync::Arc;
 use std::time::Duration;
 
 /// How many batches' logs and state versions are kept.
 const RETAINED_BATCHES: usize = 100;
-
-/// A source of the query and how far it was read.
-#[derive(Debug)]
-pub(super) struct SourceRun {
-    /// The stream's name.
-    pub(super) name: String,
-    /// The source.
-    pub(super) source: Box<dyn Source>,
-    /// The end of the last batch.
-    pub(super) position: Option<Offset>,
-    /// Which leaves of the plan read it.
-    pub(super) leaves: Vec<usize>,
-    /// Whether nothing will ever come again.
-    pub(super) ended: bool,
-    /// Whether its end closes its windows.
-    pub(super) final_watermark: bool,
-}
 
 /// The durable side of a query.
 #[derive(Debug)]
@@ -147,8 +129,7 @@ impl MicroBatches {
     async fn advance_sources(&mut self, now: Timestamp) -> Result<Vec<Option<Offset>>> {
         let mut advances = Vec::with_capacity(self.sources.len());
         for source in &mut self.sources {
-            let advance = source.source.next_offset(source.position.as_ref()).await;
-            advances.push(advance.map_err(|e| e.context(format!("stream `{}`", source.name)))?);
+            advances.push(source.advance().await?);
         }
         let step_of = |advance: &Advance| match advance {
             Advance::To { step, .. } => *step,
@@ -158,8 +139,7 @@ impl MicroBatches {
             // What was handed over together may have come between two of the questions above.
             for (source, advance) in self.sources.iter_mut().zip(&mut advances) {
                 if *advance == Advance::Idle {
-                    let again = source.source.next_offset(source.position.as_ref()).await;
-                    *advance = again.map_err(|e| e.context(format!("stream `{}`", source.name)))?;
+                    *advance = source.advance().await?;
                 }
             }
         }
@@ -234,8 +214,7 @@ impl MicroBatches {
         let logged = self.recipe.clock.elapsed();
         durations.wal_commit = millis(logged - started);
 
-        let metrics: Vec<Arc<ReadMetrics>> = self.plan.sources.iter().map(|_| Arc::default()).collect();
-        let (output_rows, receipt) = self.execute(&offsets, &metrics).await?;
+        let (metrics, (output_rows, receipt)) = self.execute(&offsets).await?;
         let computed = self.recipe.clock.elapsed();
         durations.add_batch = millis(computed - logged);
 
@@ -272,15 +251,14 @@ impl MicroBatches {
         Ok(durability.checkpoint.write_offsets(offsets).await? == OffsetsOutcome::Written)
     }
 
-    /// Reads, computes and stages the output.
+    /// Reads, computes and stages the output; what was read of each leaf, how many rows were written, and the receipt.
     async fn execute(
         &mut self,
         offsets: &OffsetRecord,
-        metrics: &[Arc<ReadMetrics>],
-    ) -> Result<(u64, SinkReceipt)> {
+    ) -> Result<(Vec<Arc<ReadMetrics>>, (u64, SinkReceipt))> {
         self.plan.batch_time.set(offsets.batch_time);
         self.tracker.begin(offsets.batch_time);
-        let mut leaves = self.open_leaves(offsets, metrics).await?;
+        let (mut leaves, metrics) = self.open_leaves(offsets).await?;
         let context = BatchContext {
             batch: offsets.batch,
             watermark: offsets.watermark.global,
@@ -296,48 +274,25 @@ impl MicroBatches {
         let staging = during("staging the output");
         let mut writer = self.sink.writer(offsets.batch).await.map_err(&staging)?;
         let written = self.shape.write(rows, writer.as_mut()).await?;
-        Ok((written, writer.finish().await.map_err(&staging)?))
+        Ok((metrics, (written, writer.finish().await.map_err(&staging)?)))
     }
 
-    /// The rows of every leaf in this batch.
+    /// The rows of every leaf in this batch, and their counters.
     async fn open_leaves(
         &mut self,
         offsets: &OffsetRecord,
-        metrics: &[Arc<ReadMetrics>],
-    ) -> Result<Vec<Option<SendableRecordBatchStream>>> {
-        let mut leaves: Vec<Option<SendableRecordBatchStream>> =
-            self.plan.sources.iter().map(|_| None).collect();
-        for (source, range) in self.sources.iter().zip(&offsets.sources) {
-            let splits = match &range.end {
-                Some(end) if range.start.as_ref() != Some(end) => {
-                    let range = OffsetRange { start: range.start.clone(), end: end.clone() };
-                    source
-                        .source
-                        .plan_splits(&range)
-                        .await
-                        .map_err(|e| e.context(format!("stream `{}`", source.name)))?
-                }
-                _ => vec![],
-            };
-            for leaf in &source.leaves {
-                let projection = self.plan.sources[*leaf].slot.projection();
-                let schema = source.source.schema();
-                let schema = match &projection {
-                    Some(columns) => Arc::new(schema.project(columns)?),
-                    None => schema,
-                };
-                let (reader, counters) = (source.source.reader(), Arc::clone(&metrics[*leaf]));
-                let reads = splits
-                    .clone()
-                    .into_iter()
-                    .map(move |split| reader.read(&split, projection.as_deref(), &counters));
-                let name = source.name.clone();
-                let rows =
-                    stream::iter(reads).try_flatten().map_err(move |e| e.context(format!("stream `{name}`")));
-                leaves[*leaf] = Some(adapt(schema, rows.boxed()));
+    ) -> Result<(Vec<Option<SendableRecordBatchStream>>, Vec<Arc<ReadMetrics>>)> {
+        let sources = &self.plan.sources;
+        let mut leaves: Vec<_> = sources.iter().map(|_| None).collect();
+        let mut metrics: Vec<Arc<ReadMetrics>> = sources.iter().map(|_| Arc::default()).collect();
+        for (source, range) in self.sources.iter_mut().zip(&offsets.sources) {
+            for open in source.open(range, sources).await? {
+                leaves[open.leaf] = Some(open.rows);
+                metrics[open.leaf] = open.metrics;
             }
+            source.read_ahead(&range.end, sources).await?;
         }
-        Ok(leaves)
+        Ok((leaves, metrics))
     }
 
     async fn seal(&mut self, batch: BatchId) -> Result<StateManifest> {

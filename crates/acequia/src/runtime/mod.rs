@@ -5,10 +5,12 @@ mod micro_batch;
 mod output;
 mod progress;
 mod query;
+mod read;
 mod recover;
 mod retry;
 mod run;
 mod watermark;
+mod workers;
 
 pub use progress::{Durations, SourceProgress, StateOperatorProgress, StreamingQueryProgress};
 pub use query::{QueryListener, StateTable, StreamingQuery};

@@ -9,8 +9,9 @@
 //! A run recovers once when it starts, again whenever an older run, not yet fenced when it wrote, has decided a batch in
 //! its place, and before it tries again what has failed: its epoch stays, everything else is read anew.
 
-use super::micro_batch::{Durability, MicroBatches, SourceRun};
+use super::micro_batch::{Durability, MicroBatches};
 use super::output::OutputShape;
+use super::read::SourceRun;
 use super::run::{PlanFactory, QueryDefinition};
 use super::watermark::{WatermarkPolicy, WatermarkTracker};
 use crate::catalog::Stream;
@@ -207,7 +208,15 @@ impl MicroBatches {
             let begun = self.pending.is_some();
             let position = offsets.and_then(|o| if begun { o.start.clone() } else { o.end.clone() });
             let final_watermark = stream.final_watermark();
-            sources.push(SourceRun { name, source, position, leaves, ended: false, final_watermark });
+            sources.push(SourceRun {
+                name,
+                source,
+                position,
+                leaves,
+                ended: false,
+                final_watermark,
+                ahead: None,
+            });
         }
         Ok(sources)
     }

@@ -227,6 +227,10 @@ impl Source for FileSource {
         Ok(Advance::To { end: Offset::encode(&end)?, step: None })
     }
 
+    fn knows_next(&self, start: Option<&Offset>) -> bool {
+        position(start).is_ok_and(|start| start.files < self.log.end()) || !self.queue.is_empty()
+    }
+
     async fn stop_at_available(&mut self, _start: Option<&Offset>) -> Result<()> {
         self.refill().await?;
         self.stopped = true;

@@ -1,9 +1,9 @@
 //! The worker's side: reads parts of files into the stream's columns.
 //!
-//! Decoding is most of the work and blocks its thread, so a file is read by a thread of its own with
-//! [`READ_AHEAD`] batches in between, which lets the query work on another core at the same time. A small file is read
-//! in place: handing it to a thread would take longer than reading it. So is any file where no runtime is there to
-//! lend the thread.
+//! Decoding is most of the work and blocks its thread, so a file is read by a thread of its own, which begins at once
+//! and stays up to [`READ_AHEAD_BYTES`] of rows ahead: the query works on another core at the same time, and whoever
+//! opens the next file early has it decoded by the time it is needed. A small file is read in place: handing it to a
+//! thread would take longer than reading it. So is any file where no runtime is there to lend the thread.
 
 use super::listing::{FileEntry, Location};
 use crate::formats::Cut;
@@ -22,10 +22,10 @@ use serde::{Deserialize, Serialize};
 use std::path::Path;
 use std::sync::Arc;
 use tokio::runtime::Handle;
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
-/// Batches that are decoded before they are asked for.
-const READ_AHEAD: usize = 2;
+/// Rows of a file that are decoded before they are asked for, in bytes.
+const READ_AHEAD_BYTES: usize = 32 << 20;
 
 /// Files up to so many bytes are read in place.
 const SMALL_FILE_BYTES: u64 = 64 << 10;
@@ -185,14 +185,11 @@ impl SplitReader for FileReader {
         let (reader, counted, metrics) = (self.clone(), Arc::clone(metrics), Arc::clone(metrics));
         let small = split.file.size <= SMALL_FILE_BYTES;
         let open = move || reader.batches(&split, &wanted, &metrics);
-        // The thread starts when the first batch is asked for, not with every file of the range at once.
-        let batches = stream::once(async move {
-            match Handle::try_current() {
-                Ok(runtime) if !small => read_ahead(&runtime, open),
-                _ => in_place(open),
-            }
-        });
-        Ok(batches.flatten().inspect_ok(move |batch| counted.add_rows(batch.num_rows())).boxed())
+        let batches = match Handle::try_current() {
+            Ok(runtime) if !small => read_ahead(runtime, open),
+            _ => stream::once(async move { in_place(open) }).flatten().boxed(),
+        };
+        Ok(batches.inspect_ok(move |batch| counted.add_rows(batch.num_rows())).boxed())
     }
 }
 
@@ -203,25 +200,49 @@ fn in_place(open: impl FnOnce() -> Result<Batches>) -> RecordStream {
     }
 }
 
+/// A batch that waits for the query, and its share of [`READ_AHEAD_BYTES`].
+type Waiting = (RecordBatch, OwnedSemaphorePermit);
+
+/// What a thread has read ahead.
+struct Ahead {
+    rows: mpsc::UnboundedReceiver<Result<Option<Waiting>>>,
+    room: Arc<Semaphore>,
+}
+
+impl Drop for Ahead {
+    fn drop(&mut self) {
+        // Lest the thread wait for room that nobody makes any more.
+        self.room.close();
+    }
+}
+
 /// Reads in a thread. The end is told by a message, so that a thread that dies is no end of file.
-fn read_ahead(runtime: &Handle, open: impl FnOnce() -> Result<Batches> + Send + 'static) -> RecordStream {
-    let (sender, receiver) = mpsc::channel::<Result<Option<RecordBatch>>>(READ_AHEAD);
+fn read_ahead(runtime: Handle, open: impl FnOnce() -> Result<Batches> + Send + 'static) -> RecordStream {
+    let (sender, receiver) = mpsc::unbounded_channel::<Result<Option<Waiting>>>();
+    let room = Arc::new(Semaphore::new(READ_AHEAD_BYTES));
+    let ahead = Ahead { rows: receiver, room: Arc::clone(&room) };
+    let lender = runtime.clone();
     runtime.spawn_blocking(move || {
+        let wait_for_room = |batch: RecordBatch| -> Result<Waiting> {
+            let bytes = batch.get_array_memory_size().clamp(1, READ_AHEAD_BYTES) as u32;
+            let permit = lender.block_on(Arc::clone(&room).acquire_many_owned(bytes));
+            Ok((batch, permit.map_err(|_| Error::internal("the room to read ahead is gone"))?))
+        };
         let told = match open() {
-            Err(e) => sender.blocking_send(Err(e)),
+            Err(e) => sender.send(Err(e)),
             Ok(mut batches) => batches
-                .try_for_each(|batch| sender.blocking_send(batch.map(Some)))
-                .and_then(|()| sender.blocking_send(Ok(None))),
+                .try_for_each(|batch| sender.send(batch.and_then(wait_for_room).map(Some)))
+                .and_then(|()| sender.send(Ok(None))),
         };
         // Nobody listens any more: the query was stopped.
         drop(told);
     });
     let died = || Err(Error::internal("the thread that read a file has died"));
-    let next = move |mut receiver: mpsc::Receiver<_>| async move {
-        let batch = receiver.recv().await.unwrap_or_else(died).transpose()?;
-        Some((batch, receiver))
+    let next = move |mut ahead: Ahead| async move {
+        let waiting = ahead.rows.recv().await.unwrap_or_else(died).transpose()?;
+        Some((waiting.map(|(batch, _)| batch), ahead))
     };
-    stream::unfold(receiver, next).boxed()
+    stream::unfold(ahead, next).boxed()
 }
 
 /// The columns of a stream, all of whose columns come from the files.

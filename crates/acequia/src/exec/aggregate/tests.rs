@@ -86,7 +86,7 @@ impl Upserted {
 /// The operator in so many shards.
 fn operator(spec: &AggregateSpec, shards: usize, native: bool) -> Box<dyn Operator> {
     let shards = Shards::new(shards).unwrap();
-    let one = |spec| AggregateOperator::with_native(spec, native);
+    let one = move |spec| AggregateOperator::with_native(spec, native);
     Sharding::aggregate_of(spec.clone(), shards, one).unwrap().operator
 }
 

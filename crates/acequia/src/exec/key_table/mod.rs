@@ -97,7 +97,8 @@ trait Keys: Send {
     fn bytes(&self) -> usize;
 }
 
-fn is_bytes(data_type: &DataType) -> bool {
+/// Whether values are strings of bytes or characters.
+pub(super) fn is_bytes(data_type: &DataType) -> bool {
     use DataType::*;
     matches!(data_type, Utf8 | LargeUtf8 | Utf8View | Binary | LargeBinary | BinaryView)
 }

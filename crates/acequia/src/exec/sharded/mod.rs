@@ -2,7 +2,8 @@
 //! a hash of its key, so that each keeps the state of its own keys only.
 //!
 //! ```text
-//! push    group expressions, once -> split by shard, in the order of arrival -> each shard its rows
+//! push    rows wait until they are worth it
+//!         group expressions, once -> split by shard, in the order of arrival -> each shard its rows
 //! finish  all shards, whether they had rows or not -> their outputs, shard by shard
 //! state   the rows of all shards, as one operator would have them; rows that are put back are routed again
 //! ```
@@ -12,9 +13,11 @@
 //!
 //! Rows are routed by the key without its window or event time, so that a key's windows stay together and spread
 //! evenly over time; by that time where there is nothing else. Operators whose keys do not tell rows apart (no group
-//! columns, or grouping sets without a column in common) stay in one piece. With one shard there is no wrapper.
+//! columns, or grouping sets without a column in common) stay in one piece.
 //!
-//! Shards run one after the other on the query's thread, and on threads of their own when a batch is large.
+//! Shards run one after the other on the query's thread, and on threads of their own when a batch is large. With
+//! [`Shards::AUTO`] there is one operator until a batch is large, and then a shard per core: a query of small batches
+//! has neither the cost of routing nor another order of rows.
 
 mod router;
 #[cfg(test)]
@@ -40,14 +43,17 @@ use std::num::NonZeroUsize;
 use std::str::FromStr;
 use std::sync::Arc;
 
-/// Batches of so many rows are worth threads.
-const PARALLEL_ROWS: usize = 16 * 1024;
+/// So many rows are worth threads.
+const PARALLEL_ROWS: usize = 64 * 1024;
 
-/// Into how many shards the state of each operator is split: 1 to [`Shards::MAX`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Shards(NonZeroUsize);
+/// Into how many shards the state of each operator is split: 1 to [`Shards::MAX`], or as many as it needs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Shards(Option<NonZeroUsize>);
 
 impl Shards {
+    /// One, and as many as there are cores from the first large batch on.
+    pub const AUTO: Self = Self(None);
+
     /// The most there can be.
     pub const MAX: usize = 1024;
 
@@ -57,22 +63,12 @@ impl Shards {
     /// `Invalid` when there would be none, or more than [`Shards::MAX`].
     pub fn new(shards: usize) -> Result<Self> {
         let given = NonZeroUsize::new(shards).filter(|shards| shards.get() <= Self::MAX);
-        given.map(Self).ok_or_else(|| Self::out_of_range(&shards.to_string()))
-    }
-
-    /// How many there are.
-    pub fn get(self) -> usize {
-        self.0.get()
+        given.map(|shards| Self(Some(shards))).ok_or_else(|| Self::out_of_range(&shards.to_string()))
     }
 
     fn out_of_range(given: &str) -> Error {
-        Error::invalid(format!("the number of shards is not from 1 to {}: value=`{given}`", Self::MAX))
-    }
-}
-
-impl Default for Shards {
-    fn default() -> Self {
-        Self(NonZeroUsize::MIN)
+        let range = format!("the number of shards is neither `auto` nor from 1 to {}", Self::MAX);
+        Error::invalid(format!("{range}: value=`{given}`"))
     }
 }
 
@@ -80,6 +76,9 @@ impl FromStr for Shards {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
+        if text.trim().eq_ignore_ascii_case("auto") {
+            return Ok(Self::AUTO);
+        }
         let shards: usize = text.trim().parse().map_err(|_| Self::out_of_range(text))?;
         Self::new(shards)
     }
@@ -87,7 +86,10 @@ impl FromStr for Shards {
 
 impl fmt::Display for Shards {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        match self.0 {
+            Some(shards) => shards.fmt(f),
+            None => f.write_str("auto"),
+        }
     }
 }
 
@@ -99,11 +101,23 @@ pub struct Sharding {
     pub by: Vec<usize>,
 }
 
-impl Sharding {
-    fn one_piece(operator: impl Operator + 'static) -> Self {
-        Self { operator: Box::new(operator), by: Vec::new() }
-    }
+/// How an operator is split.
+struct Pieces {
+    /// What is appended to the rows that the pieces take.
+    computed: Vec<Arc<dyn PhysicalExpr>>,
+    /// Where those rows have each column of the key.
+    places: Vec<usize>,
+    /// Makes so many of them.
+    make: Make,
+}
 
+type Make = Box<dyn Fn(usize) -> Result<Vec<Box<dyn Operator>>> + Send>;
+
+fn boxed(operator: impl Operator + 'static) -> Box<dyn Operator> {
+    Box::new(operator)
+}
+
+impl Sharding {
     /// An aggregate.
     ///
     /// # Errors
@@ -115,17 +129,17 @@ impl Sharding {
     pub(super) fn aggregate_of(
         spec: AggregateSpec,
         shards: Shards,
-        operator: impl Fn(AggregateSpec) -> Result<AggregateOperator>,
+        operator: impl Fn(AggregateSpec) -> Result<AggregateOperator> + Send + 'static,
     ) -> Result<Self> {
-        let key = if shards == Shards::default() { Vec::new() } else { operator(spec.clone())?.routing() };
-        if key.is_empty() {
-            return Ok(Self::one_piece(operator(spec)?));
-        }
-        let (group_by, computed) = computed_once(&spec.group_by, spec.input_schema.fields().len());
-        let places = places(&key, &group_by)?;
-        let spec = AggregateSpec { group_by, ..spec };
-        let operators = (0..shards.get()).map(|_| operator(spec.clone())).collect::<Result<Vec<_>>>()?;
-        Self::of(operators, computed, key, places)
+        let whole = operator(spec.clone())?;
+        let key = whole.routing();
+        Self::of(boxed(whole), key, shards, |key| {
+            let (group_by, computed) = computed_once(&spec.group_by, spec.input_schema.fields().len());
+            let places = places(key, &group_by)?;
+            let spec = AggregateSpec { group_by, ..spec };
+            let make = move |count| (0..count).map(|_| operator(spec.clone()).map(boxed)).collect();
+            Ok(Pieces { computed, places, make: Box::new(make) })
+        })
     }
 
     /// An aggregate by session windows.
@@ -133,17 +147,19 @@ impl Sharding {
     /// # Errors
     /// As [`SessionAggregateOperator::try_new`].
     pub fn session_aggregate(spec: SessionSpec, shards: Shards) -> Result<Self> {
-        let one = SessionAggregateOperator::try_new(spec.clone())?;
-        let key = if shards == Shards::default() { Vec::new() } else { one.routing() };
-        if key.is_empty() {
-            return Ok(Self::one_piece(one));
-        }
-        let (group_by, computed) = computed_once(&spec.group_by, spec.input_schema.fields().len());
-        let places = places(&key, &group_by)?;
-        let first = SessionAggregateOperator::try_new(SessionSpec { group_by, ..spec })?;
-        let mut operators = (1..shards.get()).map(|_| first.sibling()).collect::<Result<Vec<_>>>()?;
-        operators.insert(0, first);
-        Self::of(operators, computed, key, places)
+        let whole = SessionAggregateOperator::try_new(spec.clone())?;
+        let key = whole.routing();
+        Self::of(boxed(whole), key, shards, |key| {
+            let (group_by, computed) = computed_once(&spec.group_by, spec.input_schema.fields().len());
+            let places = places(key, &group_by)?;
+            let spec = SessionSpec { group_by, ..spec };
+            let make = move |count: usize| {
+                let first = SessionAggregateOperator::try_new(spec.clone())?;
+                let others = (1..count).map(|_| first.sibling().map(boxed)).collect::<Result<Vec<_>>>()?;
+                Ok([boxed(first)].into_iter().chain(others).collect())
+            };
+            Ok(Pieces { computed, places, make: Box::new(make) })
+        })
     }
 
     /// `drop_duplicates`.
@@ -151,28 +167,36 @@ impl Sharding {
     /// # Errors
     /// As [`DropDuplicatesOperator::try_new`].
     pub fn drop_duplicates(spec: DropDuplicatesSpec, shards: Shards) -> Result<Self> {
-        let key = if shards == Shards::default() { Vec::new() } else { spec.routing() };
-        if key.is_empty() {
-            return Ok(Self::one_piece(DropDuplicatesOperator::try_new(spec)?));
-        }
-        let operator = |_| DropDuplicatesOperator::try_new(spec.clone());
-        let operators = (0..shards.get()).map(operator).collect::<Result<Vec<_>>>()?;
-        let places = key.iter().map(|column| column.column).collect();
-        Self::of(operators, Vec::new(), key, places)
+        let (whole, key) = (DropDuplicatesOperator::try_new(spec.clone())?, spec.routing());
+        Self::of(boxed(whole), key, shards, |key| {
+            let places = key.iter().map(|column| column.column).collect();
+            let make = move |count| {
+                (0..count).map(|_| DropDuplicatesOperator::try_new(spec.clone()).map(boxed)).collect()
+            };
+            Ok(Pieces { computed: Vec::new(), places, make: Box::new(make) })
+        })
     }
 
-    fn of<O: Operator + 'static>(
-        operators: Vec<O>,
-        computed: Vec<Arc<dyn PhysicalExpr>>,
+    fn of(
+        whole: Box<dyn Operator>,
         key: Vec<RouteColumn>,
-        places: Vec<usize>,
+        shards: Shards,
+        pieces: impl FnOnce(&[RouteColumn]) -> Result<Pieces>,
     ) -> Result<Self> {
-        let by = key.iter().map(|column| column.column).collect();
-        let router = Router::try_new(key.into_iter().zip(places).collect(), Shards::new(operators.len())?)?;
-        let shards: Vec<Box<dyn Operator>> =
-            operators.into_iter().map(|operator| Box::new(operator) as Box<dyn Operator>).collect();
         let threads = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-        Ok(Self { operator: Box::new(Sharded { shards, computed, router, rows: 0, threads }), by })
+        let count = shards.0.map_or(threads, NonZeroUsize::get);
+        if key.is_empty() || count == 1 {
+            return Ok(Self { operator: whole, by: Vec::new() });
+        }
+        let Pieces { computed, places, make } = pieces(&key)?;
+        let by = key.iter().map(|column| column.column).collect();
+        let router = Router::try_new(key.into_iter().zip(places).collect(), count)?;
+        let split = shards != Shards::AUTO;
+        let operators = if split { make(count)? } else { vec![whole] };
+        let (waiting, waiting_rows, rows) = (Vec::new(), 0, 0);
+        let sharded =
+            Sharded { operators, split, make, computed, router, waiting, waiting_rows, rows, threads };
+        Ok(Self { operator: Box::new(sharded), by })
     }
 }
 
@@ -205,10 +229,16 @@ fn places(key: &[RouteColumn], group_by: &PhysicalGroupBy) -> Result<Vec<usize>>
 
 /// See the [module](self).
 struct Sharded {
-    shards: Vec<Box<dyn Operator>>,
-    /// What is appended to the rows.
+    /// The shards, or one operator that has all of the state.
+    operators: Vec<Box<dyn Operator>>,
+    split: bool,
+    make: Make,
+    /// What is appended to the rows of shards.
     computed: Vec<Arc<dyn PhysicalExpr>>,
     router: Router,
+    /// Rows that were pushed and not yet handed on.
+    waiting: Vec<RecordBatch>,
+    waiting_rows: usize,
     /// Rows of the current batch.
     rows: usize,
     threads: usize,
@@ -234,11 +264,48 @@ impl Sharded {
         if rows < PARALLEL_ROWS { 1 } else { self.threads }
     }
 
+    /// Hands on the rows that wait.
+    fn hand_on(&mut self, context: &BatchContext) -> Result<()> {
+        let rows = std::mem::take(&mut self.waiting_rows);
+        let threads = self.threads_for(rows);
+        if threads > 1 && !self.split {
+            self.split()?;
+        }
+        let waiting = std::mem::take(&mut self.waiting);
+        if !self.split {
+            return waiting.into_iter().try_for_each(|rows| self.operators[0].push(context, 0, rows));
+        }
+        let mut parts: Vec<Vec<RecordBatch>> = self.operators.iter().map(|_| Vec::new()).collect();
+        for rows in waiting {
+            for (shard, part) in self.router.pushed(self.with_computed(rows)?)? {
+                parts[shard].push(part);
+            }
+        }
+        let work = self.operators.iter_mut().zip(parts).collect();
+        each(work, threads, |(shard, parts): (&mut Box<dyn Operator>, Vec<RecordBatch>)| {
+            parts.into_iter().try_for_each(|rows| shard.push(context, 0, rows))
+        })?;
+        Ok(())
+    }
+
+    /// Splits the one operator: its state is given to shards as that of a checkpoint would be. Nothing of the current
+    /// batch was pushed to it.
+    fn split(&mut self) -> Result<()> {
+        let whole = std::mem::replace(&mut self.operators, (self.make)(self.router.shards())?);
+        self.split = true;
+        for table in whole.iter().flat_map(|whole| whole.tables()) {
+            for rows in whole.iter().map(|whole| whole.snapshot(&table.name)) {
+                rows?.into_iter().try_for_each(|rows| self.restore(&table.name, rows))?;
+            }
+        }
+        Ok(())
+    }
+
     /// The shards that have a part, each with its part.
     fn with_parts(&mut self, parts: Vec<Routed>) -> Vec<(&mut Box<dyn Operator>, RecordBatch)> {
         let mut parts = parts.into_iter().peekable();
         let part = |(index, shard)| Some((shard, parts.next_if(|(to, _)| *to == index)?.1));
-        self.shards.iter_mut().enumerate().filter_map(part).collect()
+        self.operators.iter_mut().enumerate().filter_map(part).collect()
     }
 
     /// Whether rows of this table have a key.
@@ -281,7 +348,7 @@ fn each<W: Send, T: Send>(work: Vec<W>, threads: usize, f: impl Fn(W) -> Result<
 
 impl Operator for Sharded {
     fn output_schema(&self) -> SchemaRef {
-        self.shards[0].output_schema()
+        self.operators[0].output_schema()
     }
 
     fn push(&mut self, context: &BatchContext, input: usize, batch: RecordBatch) -> Result<()> {
@@ -289,36 +356,36 @@ impl Operator for Sharded {
             return Err(Error::internal(format!("an operator in shards has one input: input={input}")));
         }
         self.rows += batch.num_rows();
-        let threads = self.threads_for(batch.num_rows());
-        let parts = self.router.pushed(self.with_computed(batch)?)?;
-        each(self.with_parts(parts), threads, |(shard, rows)| shard.push(context, 0, rows))?;
-        Ok(())
+        self.waiting_rows += batch.num_rows();
+        self.waiting.push(batch);
+        if self.waiting_rows >= PARALLEL_ROWS { self.hand_on(context) } else { Ok(()) }
     }
 
     fn finish(&mut self, context: &BatchContext) -> Result<Vec<RecordBatch>> {
+        self.hand_on(context)?;
         let rows = std::mem::take(&mut self.rows);
         let threads = self.threads_for(rows);
-        let outputs = each(self.shards.iter_mut().collect(), threads, |shard| shard.finish(context))?;
+        let outputs = each(self.operators.iter_mut().collect(), threads, |shard| shard.finish(context))?;
         coalesce(outputs.into_iter().flatten().collect())
     }
 
     fn late_rows(&self) -> u64 {
-        self.shards.iter().map(|shard| shard.late_rows()).sum()
+        self.operators.iter().map(|shard| shard.late_rows()).sum()
     }
 
     fn wakes_at(&self, watermark: Watermark) -> bool {
-        self.shards.iter().any(|shard| shard.wakes_at(watermark))
+        self.operators.iter().any(|shard| shard.wakes_at(watermark))
     }
 }
 
 impl Stateful for Sharded {
     fn tables(&self) -> Vec<TableDef> {
-        self.shards[0].tables()
+        self.operators[0].tables()
     }
 
     fn take_deltas(&mut self) -> Result<Vec<TableDelta>> {
         let mut all: Vec<TableDelta> = Vec::new();
-        for shard in &mut self.shards {
+        for shard in &mut self.operators {
             for delta in shard.take_deltas()? {
                 match all.iter_mut().find(|other| other.table == delta.table) {
                     Some(other) => {
@@ -340,20 +407,21 @@ impl Stateful for Sharded {
 
     fn restore(&mut self, table: &str, rows: RecordBatch) -> Result<()> {
         // The first one tells what is wrong with rows of an unknown table.
-        let parts = if self.is_keyed(table) { self.router.saved(rows)? } else { vec![(0, rows)] };
+        let parts =
+            if self.split && self.is_keyed(table) { self.router.saved(rows)? } else { vec![(0, rows)] };
         self.with_parts(parts).into_iter().try_for_each(|(shard, rows)| shard.restore(table, rows))
     }
 
     fn snapshot(&self, table: &str) -> Result<Vec<RecordBatch>> {
-        let rows = self.shards.iter().map(|shard| shard.snapshot(table)).collect::<Result<Vec<_>>>()?;
+        let rows = self.operators.iter().map(|shard| shard.snapshot(table)).collect::<Result<Vec<_>>>()?;
         coalesce(rows.into_iter().flatten().collect())
     }
 
     fn state_rows(&self) -> usize {
-        self.shards.iter().map(|shard| shard.state_rows()).sum()
+        self.operators.iter().map(|shard| shard.state_rows()).sum()
     }
 
     fn state_bytes(&self) -> usize {
-        self.shards.iter().map(|shard| shard.state_bytes()).sum()
+        self.operators.iter().map(|shard| shard.state_bytes()).sum()
     }
 }

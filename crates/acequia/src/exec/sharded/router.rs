@@ -1,24 +1,25 @@
 //! Which shard a row belongs to: a hash of its key, the same for rows that are pushed and for saved rows.
 //!
-//! Keys that an operator takes for equal have equal bytes here, since they are brought into the form of its own
-//! [`KeyTable`](crate::exec::key_table): the declared type whatever the encoding (dictionary, view), 0.0 for -0.0, then
-//! [`arrow::row`], in which NULL is a value like any other. The hash is xxh3 of those bytes.
+//! Keys that an operator takes for equal have equal hashes here, since they are brought into the form of its own
+//! [`KeyTable`](crate::exec::key_table): the declared type whatever the encoding (dictionary, view), and 0.0 for -0.0.
+//! DataFusion then hashes them column by column; nested ones as [`arrow::row`] writes them, in which NULL is a value
+//! like any other.
 //!
 //! It is part of no format: saved state knows nothing of shards, and its rows are routed again whenever they are put
 //! back. So another version may hash in another way, and another run may have another number of shards.
 
-use super::Shards;
+use crate::error::from_datafusion;
 use crate::exec::aggregate::times_in;
-use crate::exec::key_table::conform;
+use crate::exec::key_table::{conform, is_bytes};
 use crate::exec::route::{RouteColumn, RouteValue};
 use acequia_core::{Error, Result};
-use arrow::array::{ArrayRef, RecordBatch, UInt32Array};
+use arrow::array::{Array, ArrayRef, RecordBatch, UInt32Array};
 use arrow::compute::take_record_batch;
 use arrow::datatypes::DataType;
 use arrow::row::{RowConverter, SortField};
+use datafusion::common::hash_utils::{QualityRandomState, create_hashes};
 use datafusion::common::utils::normalize_float_zero;
 use std::sync::Arc;
-use xxhash_rust::xxh3::xxh3_64;
 
 /// The type in which a column of the key is saved.
 fn saved_type(column: &RouteColumn) -> DataType {
@@ -44,16 +45,31 @@ pub(super) struct Router {
     /// Each column of the key, and where rows that are pushed have it.
     columns: Vec<(RouteColumn, usize)>,
     types: Vec<DataType>,
-    converter: RowConverter,
+    /// Writes keys that are nested.
+    nested: Option<RowConverter>,
     shards: usize,
 }
 
+/// Another one than DataFusion has in its hash tables, which hold keys of one shard.
+const HASH: QualityRandomState = QualityRandomState::with_seed(0x5eed_0f5a_4d5a_11ed);
+
 impl Router {
     /// Routes by these columns, each with its place in the rows that are pushed.
-    pub(super) fn try_new(columns: Vec<(RouteColumn, usize)>, shards: Shards) -> Result<Self> {
+    pub(super) fn try_new(columns: Vec<(RouteColumn, usize)>, shards: usize) -> Result<Self> {
         let types: Vec<DataType> = columns.iter().map(|(column, _)| saved_type(column)).collect();
-        let fields = types.iter().map(|data_type| SortField::new(data_type.clone())).collect();
-        Ok(Self { columns, types, converter: RowConverter::new(fields)?, shards: shards.get() })
+        let flat = |data_type: &DataType| data_type.is_primitive() || is_bytes(data_type);
+        let nested = if types.iter().all(flat) {
+            None
+        } else {
+            let fields = types.iter().map(|data_type| SortField::new(data_type.clone())).collect();
+            Some(RowConverter::new(fields)?)
+        };
+        Ok(Self { columns, types, nested, shards })
+    }
+
+    /// How many shards there are.
+    pub(super) fn shards(&self) -> usize {
+        self.shards
     }
 
     /// Rows that are pushed, by shard.
@@ -96,13 +112,18 @@ impl Router {
     fn shards_of(&self, key: Vec<ArrayRef>) -> Result<Vec<u16>> {
         let canonical = |(column, data_type)| Ok(normalize_float_zero(&conform(column, data_type)?));
         let key = key.iter().zip(&self.types).map(canonical).collect::<Result<Vec<_>>>()?;
-        let rows = self.converter.convert_columns(&key)?;
-        Ok(rows.iter().map(|row| self.shard_of(row.data())).collect())
+        let key = match &self.nested {
+            Some(nested) => vec![Arc::new(nested.convert_columns(&key)?.try_into_binary()?) as ArrayRef],
+            None => key,
+        };
+        let mut hashes = vec![0; key.first().map_or(0, |column| column.len())];
+        create_hashes(&key, &HASH, &mut hashes).map_err(from_datafusion)?;
+        Ok(hashes.into_iter().map(|hash| self.shard_of(hash)).collect())
     }
 
     #[inline]
-    fn shard_of(&self, key: &[u8]) -> u16 {
+    fn shard_of(&self, hash: u64) -> u16 {
         // The upper half of the product spreads hashes evenly over any number of shards.
-        ((u128::from(xxh3_64(key)) * self.shards as u128) >> 64) as u16
+        ((u128::from(hash) * self.shards as u128) >> 64) as u16
     }
 }

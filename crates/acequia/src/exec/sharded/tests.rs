@@ -47,18 +47,18 @@ fn equal_keys_go_to_one_shard_in_every_encoding() {
         (0..200).map(|i| Some(format!("{}", i % 50)).filter(|_| i % 50 > 0)).collect::<StringArray>(),
     );
     let dictionary = DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
-    let mut seen = Vec::new();
     for declared in [DataType::Utf8, DataType::Utf8View, DataType::LargeUtf8, dictionary.clone()] {
-        let router = Router::try_new(vec![(plain(declared), 0)], Shards::new(7).unwrap()).unwrap();
+        let router = Router::try_new(vec![(plain(declared.clone()), 0)], 7).unwrap();
+        let mut seen = Vec::new();
         for given in [DataType::Utf8, DataType::Utf8View, dictionary.clone()] {
             let column = cast(&words, &given).unwrap();
             seen.push(shards_of(&router, &column, false));
             seen.push(shards_of(&router, &column, true));
         }
+        assert!(seen.iter().all(|shards| *shards == seen[0]), "{declared}");
+        assert!((0..200).all(|row| seen[0][row] == seen[0][row % 50]), "{declared}");
+        assert!((0..7).all(|shard| seen[0].contains(&shard)), "{declared}");
     }
-    assert!(seen.iter().all(|shards| *shards == seen[0]), "{seen:?}");
-    assert!((0..200).all(|row| seen[0][row] == seen[0][row % 50]), "{:?}", seen[0]);
-    assert!((0..7).all(|shard| seen[0].contains(&shard)), "{:?}", seen[0]);
 }
 
 #[test]
@@ -66,8 +66,7 @@ fn null_is_one_key_minus_zero_is_zero_and_nan_is_its_bits() {
     let floats: ArrayRef =
         Arc::new(Float64Array::from(vec![Some(0.0), None, Some(-0.0), Some(f64::NAN), None, Some(f64::NAN)]));
     for shards in 2..40 {
-        let router =
-            Router::try_new(vec![(plain(DataType::Float64), 0)], Shards::new(shards).unwrap()).unwrap();
+        let router = Router::try_new(vec![(plain(DataType::Float64), 0)], shards).unwrap();
         let of = shards_of(&router, &floats, false);
         assert_eq!((of[0], of[1], of[3]), (of[2], of[4], of[5]), "{shards} shards");
     }
@@ -76,7 +75,7 @@ fn null_is_one_key_minus_zero_is_zero_and_nan_is_its_bits() {
 #[test]
 fn keys_spread_evenly() {
     let keys: ArrayRef = Arc::new(Int64Array::from_iter_values(0..80_000));
-    let router = Router::try_new(vec![(plain(DataType::Int64), 0)], Shards::new(8).unwrap()).unwrap();
+    let router = Router::try_new(vec![(plain(DataType::Int64), 0)], 8).unwrap();
     for (_, part) in router.pushed(batch(keys)).unwrap() {
         assert!((9_500..10_500).contains(&part.num_rows()), "{}", part.num_rows());
     }
@@ -85,7 +84,7 @@ fn keys_spread_evenly() {
 #[test]
 fn rows_of_one_shard_are_not_copied() {
     let rows = batch(Arc::new(Int64Array::from(vec![5; 100])));
-    let router = Router::try_new(vec![(plain(DataType::Int64), 0)], Shards::new(4).unwrap()).unwrap();
+    let router = Router::try_new(vec![(plain(DataType::Int64), 0)], 4).unwrap();
     let parts = router.pushed(rows.clone()).unwrap();
     assert_eq!(parts.len(), 1);
     assert!(Arc::ptr_eq(parts[0].1.column(0), rows.column(0)));
@@ -93,21 +92,25 @@ fn rows_of_one_shard_are_not_copied() {
 
 #[test]
 fn number_of_shards_has_bounds() {
-    assert_eq!("4".parse::<Shards>().unwrap().get(), 4);
-    assert_eq!("1024".parse::<Shards>().unwrap().get(), Shards::MAX);
+    assert_eq!("4".parse::<Shards>().unwrap(), Shards::new(4).unwrap());
+    assert_eq!("1024".parse::<Shards>().unwrap(), Shards::new(Shards::MAX).unwrap());
+    assert_eq!("Auto".parse::<Shards>().unwrap(), Shards::AUTO);
     for wrong in ["0", "1025", "-1", "", "many", "1.5", "99999999999999999999999"] {
         let error = wrong.parse::<Shards>().unwrap_err();
-        assert_eq!(error.to_string(), format!("the number of shards is not from 1 to 1024: value=`{wrong}`"));
+        assert_eq!(
+            error.to_string(),
+            format!("the number of shards is neither `auto` nor from 1 to 1024: value=`{wrong}`")
+        );
     }
 }
 
 /// Times in milliseconds, and the operator that counts by them.
-fn counts(sql: &str, time: Option<TimeKey>, shards: usize) -> Sharding {
+fn counts(sql: &str, time: Option<TimeKey>, shards: Shards) -> Sharding {
     let context = twin::context(&times(&[]));
     let plan = twin::aggregate(&context, sql);
     let exec = plan.downcast_ref::<AggregateExec>().unwrap();
     let spec = AggregateSpec::from_exec(exec, OperatorId(1), time, Emit::Upserts).unwrap();
-    Sharding::aggregate(spec, Shards::new(shards).unwrap()).unwrap()
+    Sharding::aggregate(spec, shards).unwrap()
 }
 
 fn times(times: &[i64]) -> RecordBatch {
@@ -127,8 +130,8 @@ fn operators_are_split_by_what_tells_rows_apart() {
         ("SELECT ts, count(*) FROM t GROUP BY ROLLUP(ts)", None, vec![]),
         ("SELECT ts, ts = ts AS a, count(*) FROM t GROUP BY ts, ROLLUP(ts = ts)", None, vec![0]),
     ] {
-        assert_eq!(counts(sql, time.clone(), 4).by, by, "{sql}");
-        assert!(counts(sql, time, 1).by.is_empty(), "{sql}");
+        assert_eq!(counts(sql, time.clone(), Shards::new(4).unwrap()).by, by, "{sql}");
+        assert!(counts(sql, time, Shards::new(1).unwrap()).by.is_empty(), "{sql}");
     }
 }
 
@@ -215,18 +218,30 @@ fn large_batches_on_threads_give_what_small_ones_give() {
     let rows = times(&(0..3 * PARALLEL_ROWS as i64).map(|i| i * 7919 % 100_003).collect::<Vec<_>>());
     let input = twin::input_of(&rows, sql);
     let input = twin::together(&input[0].schema(), &input);
-    let run = |shards: usize, piece: usize| {
+    let run = |shards: Shards, piece: usize| {
         let mut operator = counts(sql, None, shards).operator;
-        for start in (0..input.num_rows()).step_by(piece) {
+        // A small batch first: what it leaves is split with the rest.
+        operator.push(&at(0, None), 0, input.slice(0, 500)).unwrap();
+        operator.finish(&at(0, None)).unwrap();
+        for start in (500..input.num_rows()).step_by(piece) {
             let piece = input.slice(start, piece.min(input.num_rows() - start));
-            operator.push(&at(0, None), 0, piece).unwrap();
+            operator.push(&at(1, None), 0, piece).unwrap();
         }
-        sorted(operator.finish(&at(0, None)).unwrap().iter().flat_map(lines))
+        let large = sorted(operator.finish(&at(1, None)).unwrap().iter().flat_map(lines));
+        operator.push(&at(2, None), 0, input.slice(0, 500)).unwrap();
+        let small = sorted(operator.finish(&at(2, None)).unwrap().iter().flat_map(lines));
+        (large, small, operator.state_rows())
     };
-    let expected = run(1, 1000);
-    assert_eq!(expected.len(), 997);
-    assert_same(&run(5, rows.num_rows()), &expected, "threads");
-    assert_same(&run(5, 1000), &expected, "one thread");
+    let five = Shards::new(5).unwrap();
+    let expected = run(Shards::new(1).unwrap(), 1000);
+    assert_eq!((expected.0.len(), expected.2), (997, 997));
+    for (shards, piece) in [(five, rows.num_rows()), (five, 1000), (Shards::AUTO, 1000)] {
+        let given = run(shards, piece);
+        let case = format!("{shards} shards, {piece} rows a push");
+        assert_same(&given.0, &expected.0, &case);
+        assert_same(&given.1, &expected.1, &case);
+        assert_eq!(given.2, expected.2, "{case}");
+    }
 }
 
 #[test]
@@ -308,7 +323,8 @@ fn duplicates_in_shards_are_those_of_one_piece() {
 
 #[test]
 fn rows_that_are_not_of_the_operator_are_refused() {
-    let mut operator = counts("SELECT ts, count(*) FROM t GROUP BY ts", None, 4).operator;
+    let mut operator =
+        counts("SELECT ts, count(*) FROM t GROUP BY ts", None, Shards::new(4).unwrap()).operator;
     for (table, rows) in [("nothing", times(&[1])), ("groups", batch(Arc::new(Int64Array::from(vec![1, 2]))))]
     {
         let error = operator.restore(table, rows).unwrap_err();

@@ -1,0 +1,158 @@
+//! What a batch reads: the splits of every source, opened for the leaves of the plan.
+//!
+//! While a batch runs, a source that knows what comes next ([`Source::knows_next`]) is opened for the batch after it,
+//! so that decoding goes on beside the query's own work. That batch is decided later, as ever: it takes up to the end
+//! that was found here, and its rows are read from its splits again if it turns out to be another one.
+
+use super::execute::adapt;
+use super::workers;
+use crate::plan::SourceLeaf;
+use acequia_core::{
+    Advance, Error, Offset, OffsetRange, ReadMetrics, RecordStream, Result, Source, Split, SplitReader,
+};
+use acequia_state::SourceOffsets;
+use datafusion::physical_plan::SendableRecordBatchStream;
+use futures::{StreamExt, TryStreamExt, stream};
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// A source of the query and how far it was read.
+#[derive(Debug)]
+pub(super) struct SourceRun {
+    /// The stream's name.
+    pub(super) name: String,
+    /// The source.
+    pub(super) source: Box<dyn Source>,
+    /// The end of the last batch.
+    pub(super) position: Option<Offset>,
+    /// Which leaves of the plan read it.
+    pub(super) leaves: Vec<usize>,
+    /// Whether nothing will ever come again.
+    pub(super) ended: bool,
+    /// Whether its end closes its windows.
+    pub(super) final_watermark: bool,
+    /// What the batch after this one will read.
+    pub(super) ahead: Option<Ahead>,
+}
+
+/// A range that was opened before its batch was decided.
+pub(super) struct Ahead {
+    start: Option<Offset>,
+    end: Offset,
+    opened: Opened,
+}
+
+impl std::fmt::Debug for Ahead {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ahead").field("start", &self.start).field("end", &self.end).finish_non_exhaustive()
+    }
+}
+
+/// Splits, and their rows for each leaf.
+struct Opened {
+    splits: Vec<Split>,
+    leaves: Vec<OpenLeaf>,
+}
+
+/// The rows of one leaf of the plan.
+pub(super) struct OpenLeaf {
+    /// Which leaf.
+    pub(super) leaf: usize,
+    /// What is read of it.
+    pub(super) metrics: Arc<ReadMetrics>,
+    /// Its rows.
+    pub(super) rows: SendableRecordBatchStream,
+}
+
+impl SourceRun {
+    /// The end of the next batch: the one that was read ahead to, or what the source says.
+    pub(super) async fn advance(&mut self) -> Result<Advance> {
+        match &self.ahead {
+            Some(ahead) if ahead.start == self.position => {
+                Ok(Advance::To { end: ahead.end.clone(), step: None })
+            }
+            _ => self.source.next_offset(self.position.as_ref()).await.map_err(self.context()),
+        }
+    }
+
+    /// Opens what a batch reads.
+    pub(super) async fn open(
+        &mut self,
+        offsets: &SourceOffsets,
+        leaves: &[SourceLeaf],
+    ) -> Result<Vec<OpenLeaf>> {
+        let splits = match &offsets.end {
+            Some(end) if offsets.start.as_ref() != Some(end) => self.splits(&offsets.start, end).await?,
+            _ => vec![],
+        };
+        match self.ahead.take() {
+            Some(Ahead { opened, .. }) if opened.splits == splits => Ok(opened.leaves),
+            _ => Ok(self.open_splits(splits, leaves)?.leaves),
+        }
+    }
+
+    /// Begins to read what the batch after the one that ends here will read, if the source knows.
+    pub(super) async fn read_ahead(&mut self, start: &Option<Offset>, leaves: &[SourceLeaf]) -> Result<()> {
+        if workers::threads() < 2 || !self.source.knows_next(start.as_ref()) {
+            return Ok(());
+        }
+        let advance = self.source.next_offset(start.as_ref()).await.map_err(self.context())?;
+        if let Advance::To { end, step: None } = advance {
+            let opened = self.open_splits(self.splits(start, &end).await?, leaves)?;
+            self.ahead = Some(Ahead { start: start.clone(), end, opened });
+        }
+        Ok(())
+    }
+
+    async fn splits(&self, start: &Option<Offset>, end: &Offset) -> Result<Vec<Split>> {
+        let range = OffsetRange { start: start.clone(), end: end.clone() };
+        self.source.plan_splits(&range).await.map_err(self.context())
+    }
+
+    fn open_splits(&self, splits: Vec<Split>, leaves: &[SourceLeaf]) -> Result<Opened> {
+        let open = |leaf: &usize| {
+            let projection = leaves[*leaf].slot.projection();
+            let schema = self.source.schema();
+            let schema = match &projection {
+                Some(columns) => Arc::new(schema.project(columns)?),
+                None => schema,
+            };
+            let metrics: Arc<ReadMetrics> = Arc::default();
+            let reads = Reads { reader: self.source.reader(), projection, metrics: Arc::clone(&metrics) };
+            let rows = reads.rows(splits.clone()).map_err(self.context());
+            Ok(OpenLeaf { leaf: *leaf, metrics, rows: adapt(schema, rows.boxed()) })
+        };
+        let leaves = self.leaves.iter().map(open).collect::<Result<_>>()?;
+        Ok(Opened { splits, leaves })
+    }
+
+    fn context(&self) -> impl Fn(Error) -> Error + Send + use<> {
+        let name = self.name.clone();
+        move |error| error.context(format!("stream `{name}`"))
+    }
+}
+
+/// Reads splits for one leaf.
+struct Reads {
+    reader: Arc<dyn SplitReader>,
+    projection: Option<Vec<usize>>,
+    metrics: Arc<ReadMetrics>,
+}
+
+impl Reads {
+    /// The rows of the splits, one after the other; as many splits are open as there are threads.
+    fn rows(self, splits: Vec<Split>) -> RecordStream {
+        let mut waiting = splits.into_iter();
+        let mut next = move || {
+            let split = waiting.next()?;
+            Some(self.reader.read(&split, self.projection.as_deref(), &self.metrics))
+        };
+        let mut open: VecDeque<_> = std::iter::from_fn(&mut next).take(workers::threads()).collect();
+        let in_order = std::iter::from_fn(move || {
+            let first = open.pop_front()?;
+            open.extend(next());
+            Some(first)
+        });
+        stream::iter(in_order).try_flatten().boxed()
+    }
+}

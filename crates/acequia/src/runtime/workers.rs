@@ -1,0 +1,42 @@
+//! The threads on which large batches are computed: one pool for the process, a thread per core, made when it is first
+//! needed. Small batches never come here: a hand-over takes longer than they do.
+
+use acequia_core::{Error, Result};
+use parking_lot::Mutex;
+use std::num::NonZeroUsize;
+use std::sync::OnceLock;
+use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::task::JoinSet;
+
+static POOL: Mutex<Option<Runtime>> = Mutex::new(None);
+
+/// How many cores the process may use.
+pub(super) fn threads() -> usize {
+    static THREADS: OnceLock<usize> = OnceLock::new();
+    *THREADS.get_or_init(|| std::thread::available_parallelism().map_or(1, NonZeroUsize::get))
+}
+
+/// The pool.
+fn pool() -> Result<Handle> {
+    let mut pool = POOL.lock();
+    if let Some(pool) = pool.as_ref() {
+        return Ok(pool.handle().clone());
+    }
+    let made = Builder::new_multi_thread().worker_threads(threads()).thread_name("acequia-worker").build();
+    let made = made.map_err(|e| Error::from(e).context("start the threads for large batches"))?;
+    Ok(pool.insert(made).handle().clone())
+}
+
+/// Computes on the pool. A panic goes on in the caller; what is not waited for any more is not computed further.
+pub(super) async fn compute<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> Result<T> {
+    let mut task = JoinSet::new();
+    task.spawn_on(work, &pool()?);
+    match task.join_next().await {
+        Some(Ok(done)) => Ok(done),
+        Some(Err(failed)) => match failed.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(cancelled) => Err(Error::internal(format!("a worker thread has ended: {cancelled}"))),
+        },
+        None => Err(Error::internal("a worker thread has lost its work")),
+    }
+}
