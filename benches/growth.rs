@@ -19,6 +19,10 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+/// The allocator of the `acequia` binary.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Over how many batches a figure is taken.
 const SAMPLE: u64 = 1_000;
 

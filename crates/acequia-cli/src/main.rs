@@ -14,6 +14,11 @@ mod test;
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
+/// Batches allocate and free the same large buffers over and over, which this one keeps instead of giving them back to
+/// the system.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Streaming SQL over Arrow: micro-batches, event time, state, exactly-once output.
 ///
 /// Without a subcommand it is a prompt for SQL.

@@ -20,10 +20,10 @@ mod twin;
 pub use aggregate::{AggregateOperator, AggregateSpec, Emit, TimeBound, TimeKey, raw_input};
 pub use drop_duplicates::{DropDuplicatesOperator, DropDuplicatesSpec, Expiry};
 pub use session_aggregate::{SessionAggregateOperator, SessionColumns, SessionSpec};
-pub use sharded::{Sharding, Shards};
+pub use sharded::{Routed, Routing, Sharding, Shards};
 
 use acequia_core::state::Stateful;
-use acequia_core::{BatchId, Result, Timestamp, Watermark};
+use acequia_core::{BatchId, Error, Result, Timestamp, Watermark};
 use arrow::array::{Int64Array, RecordBatch};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use std::sync::Arc;
@@ -58,6 +58,20 @@ pub trait Operator: Stateful + Send {
     /// # Errors
     /// `Data` for values that cannot be computed with; the batch then fails and the operator is thrown away.
     fn push(&mut self, context: &BatchContext, input: usize, batch: RecordBatch) -> Result<()>;
+
+    /// How the rows of large batches are to be routed before they come to [`Operator::push_routed`] instead; none when
+    /// they need not be. It holds until the end of the batch.
+    fn routing(&self) -> Option<Arc<Routing>> {
+        None
+    }
+
+    /// Takes rows that [`Operator::routing`] has routed.
+    ///
+    /// # Errors
+    /// As [`Operator::push`].
+    fn push_routed(&mut self, _context: &BatchContext, _rows: Vec<Routed>) -> Result<()> {
+        Err(Error::internal("rows were routed for an operator in one piece"))
+    }
 
     /// Ends the batch: gives what changed in the output, then evicts what the watermark has passed.
     ///

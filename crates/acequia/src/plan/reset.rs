@@ -23,19 +23,25 @@ pub struct IslandTemplate {
     plan: Arc<dyn ExecutionPlan>,
     task: Arc<TaskContext>,
     row_wise: bool,
+    computes: bool,
 }
 
 impl IslandTemplate {
     /// A template from a plan that has not been executed.
     pub fn new(plan: Arc<dyn ExecutionPlan>, task: Arc<TaskContext>) -> Arc<Self> {
-        let row_wise = is_row_wise(&plan) && computes(&plan);
-        Arc::new(Self { plan, task, row_wise })
+        let (row_wise, computes) = (is_row_wise(&plan), computes(&plan));
+        Arc::new(Self { plan, task, row_wise, computes })
     }
 
-    /// Whether the plan computes something, and the same whether it sees the rows of a batch at once or part by part.
-    /// Its parts may then be run at the same time.
+    /// Whether the plan gives the same whether it sees the rows of a batch at once or part by part. Parts may then be
+    /// run at the same time.
     pub fn is_row_wise(&self) -> bool {
         self.row_wise
+    }
+
+    /// Whether the plan does more than to choose columns.
+    pub fn computes(&self) -> bool {
+        self.computes
     }
 
     /// The plan.

@@ -2,23 +2,22 @@
 //!
 //! Rows are pulled through islands as streams. An operator drains its inputs, is finished, and gives its output as a
 //! stream in turn. All of this runs on the query's own thread, but for islands that compute row by row
-//! ([`IslandTemplate::is_row_wise`]): each part of a large batch goes through them on a thread of the pool.
+//! ([`crate::plan::IslandTemplate::is_row_wise`]) and the routing of rows to shards: each part of a large batch goes
+//! through both on a thread of the pool.
 
+use super::parts::{RowWise, in_parts};
 use super::workers;
 use crate::error::{from_datafusion, into_datafusion};
 use crate::exec::BatchContext;
-use crate::plan::{Island, IslandTemplate, Node, OperatorNode, Slot};
+use crate::plan::{Island, Node, OperatorNode};
 use acequia_core::{BatchId, RecordStream, Result, Watermark};
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use datafusion::physical_plan::SendableRecordBatchStream;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::future::BoxFuture;
-use futures::{FutureExt, Stream, StreamExt, TryStreamExt, stream};
+use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 use std::sync::Arc;
-
-/// How many rows go through an island at once, where it computes in parts.
-const PART_ROWS: usize = 32 * 1024;
 
 /// One batch's run over a plan.
 pub(super) struct BatchRun<'a> {
@@ -33,12 +32,12 @@ pub(super) struct BatchRun<'a> {
 impl BatchRun<'_> {
     /// The rows of an island.
     pub(super) async fn island(&mut self, island: &mut Island) -> Result<SendableRecordBatchStream> {
-        if let [(slot, node)] = island.inputs.as_mut_slice()
-            && island.template.is_row_wise()
-            && workers::threads() > 1
+        if island.template.computes()
+            && let Some((row_wise, node)) = row_wise(island)
         {
-            let rows = self.node(node).await?;
-            return Ok(in_parts(Arc::clone(&island.template), Arc::clone(slot), rows));
+            let schema = row_wise.0.plan().schema();
+            let rows = in_parts(self.node(node).await?, Some(row_wise), Ok);
+            return Ok(Box::pin(RecordBatchStreamAdapter::new(schema, rows)));
         }
         for (slot, node) in &mut island.inputs {
             slot.fill(self.node(node).await?);
@@ -67,6 +66,18 @@ impl BatchRun<'_> {
             context.late_watermark = self.previous;
         }
         for (index, input) in node.inputs.iter_mut().enumerate() {
+            if let Some(routing) = node.operator.routing() {
+                let (rows, island) = match row_wise(input) {
+                    Some((row_wise, node)) => (self.node(node).await?, Some(row_wise)),
+                    None => (self.island(input).await?, None),
+                };
+                let route = move |rows: RecordBatch| routing.route(rows).map_err(into_datafusion);
+                let mut routed = Box::pin(in_parts(rows, island, route));
+                while let Some(rows) = routed.try_next().await.map_err(from_datafusion)? {
+                    node.operator.push_routed(&context, rows)?;
+                }
+                continue;
+            }
             let mut rows = self.island(input).await?;
             while let Some(batch) = rows.try_next().await.map_err(from_datafusion)? {
                 if batch.num_rows() > 0 {
@@ -79,56 +90,18 @@ impl BatchRun<'_> {
     }
 }
 
-/// The rows of a row-wise island, computed part by part, in their order.
-fn in_parts(
-    template: Arc<IslandTemplate>,
-    slot: Arc<Slot>,
-    rows: SendableRecordBatchStream,
-) -> SendableRecordBatchStream {
-    let (input, output) = (rows.schema(), template.plan().schema());
-    let parts = parts(rows).map(move |part| {
-        let (template, slot, input) = (Arc::clone(&template), Arc::clone(&slot), Arc::clone(&input));
-        async move {
-            let part = part?;
-            let small = part.iter().map(RecordBatch::num_rows).sum::<usize>() < PART_ROWS / 4;
-            // Nothing else runs on this thread between these two.
-            slot.fill(stream_of(input, part));
-            let rows = template.run()?.try_collect::<Vec<RecordBatch>>();
-            if small { rows.await } else { workers::compute(rows).await.map_err(into_datafusion)? }
+/// An island that computes row by row, where that can be done on several threads, and what it reads.
+fn row_wise(island: &mut Island) -> Option<(RowWise, &mut Node)> {
+    match island.inputs.as_mut_slice() {
+        [(slot, node)] if island.template.is_row_wise() && workers::threads() > 1 => {
+            Some(((Arc::clone(&island.template), Arc::clone(slot)), node))
         }
-    });
-    let computed = parts.buffered(workers::threads() + 1);
-    let batches = computed.map_ok(|batches| stream::iter(batches.into_iter().map(Ok))).try_flatten();
-    Box::pin(RecordBatchStreamAdapter::new(output, batches))
+        _ => None,
+    }
 }
 
-/// The rows in parts of [`PART_ROWS`], but for the last one. How they are cut depends on nothing but the rows and their
-/// batches, so that a batch that is run again computes the same to the last bit.
-fn parts(
-    rows: SendableRecordBatchStream,
-) -> impl Stream<Item = datafusion::common::Result<Vec<RecordBatch>>> + Send {
-    let state = (rows, None::<RecordBatch>);
-    stream::try_unfold(state, |(mut rows, mut rest)| async move {
-        let (mut part, mut count) = (vec![], 0);
-        while count < PART_ROWS {
-            let next = match rest.take() {
-                Some(rest) => Some(rest),
-                None => rows.try_next().await?,
-            };
-            let Some(mut batch) = next else { break };
-            let room = PART_ROWS - count;
-            if batch.num_rows() > room {
-                rest = Some(batch.slice(room, batch.num_rows() - room));
-                batch = batch.slice(0, room);
-            }
-            count += batch.num_rows();
-            part.push(batch);
-        }
-        Ok((!part.is_empty()).then_some((part, (rows, rest))))
-    })
-}
-
-fn stream_of(schema: SchemaRef, batches: Vec<RecordBatch>) -> SendableRecordBatchStream {
+/// Rows that are there.
+pub(super) fn stream_of(schema: SchemaRef, batches: Vec<RecordBatch>) -> SendableRecordBatchStream {
     let rows = stream::iter(batches.into_iter().map(Ok));
     Box::pin(RecordBatchStreamAdapter::new(schema, rows))
 }

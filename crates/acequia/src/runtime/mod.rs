@@ -3,6 +3,7 @@
 mod execute;
 mod micro_batch;
 mod output;
+mod parts;
 mod progress;
 mod query;
 mod read;

@@ -15,6 +15,7 @@
 //! evenly over time; by that time where there is nothing else. Operators whose keys do not tell rows apart (no group
 //! columns, or grouping sets without a column in common) stay in one piece.
 //!
+//! Routing depends on nothing but the rows ([`Routing`]), so that the runtime can have it done on other threads.
 //! Shards run one after the other on the query's thread, and on threads of their own when a batch is large. With
 //! [`Shards::AUTO`] there is one operator until a batch is large, and then a shard per core: a query of small batches
 //! has neither the cost of routing nor another order of rows.
@@ -37,7 +38,8 @@ use arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_plan::aggregates::PhysicalGroupBy;
-use router::{Routed, Router};
+pub use router::Routed;
+use router::Router;
 use std::fmt;
 use std::num::NonZeroUsize;
 use std::str::FromStr;
@@ -192,10 +194,9 @@ impl Sharding {
         let by = key.iter().map(|column| column.column).collect();
         let router = Router::try_new(key.into_iter().zip(places).collect(), count)?;
         let split = shards != Shards::AUTO;
-        let operators = if split { make(count)? } else { vec![whole] };
-        let (waiting, waiting_rows, rows) = (Vec::new(), 0, 0);
-        let sharded =
-            Sharded { operators, split, make, computed, router, waiting, waiting_rows, rows, threads };
+        let shards = shards_of(if split { make(count)? } else { vec![whole] });
+        let routing = Arc::new(Routing { computed, router });
+        let sharded = Sharded { shards, split, make, routing, rows: 0, waiting_rows: 0, threads };
         Ok(Self { operator: Box::new(sharded), by })
     }
 }
@@ -227,24 +228,22 @@ fn places(key: &[RouteColumn], group_by: &PhysicalGroupBy) -> Result<Vec<usize>>
     places.ok_or_else(|| Error::internal("a column that rows are routed by is not a group column"))
 }
 
-/// See the [module](self).
-struct Sharded {
-    /// The shards, or one operator that has all of the state.
-    operators: Vec<Box<dyn Operator>>,
-    split: bool,
-    make: Make,
+/// Which rows belong to which shard.
+pub struct Routing {
     /// What is appended to the rows of shards.
     computed: Vec<Arc<dyn PhysicalExpr>>,
     router: Router,
-    /// Rows that were pushed and not yet handed on.
-    waiting: Vec<RecordBatch>,
-    waiting_rows: usize,
-    /// Rows of the current batch.
-    rows: usize,
-    threads: usize,
 }
 
-impl Sharded {
+impl Routing {
+    /// The rows by shard, with what shards need of them.
+    ///
+    /// # Errors
+    /// `Data` when a group expression fails.
+    pub fn route(&self, rows: RecordBatch) -> Result<Vec<Routed>> {
+        self.router.pushed(self.with_computed(rows)?)
+    }
+
     fn with_computed(&self, rows: RecordBatch) -> Result<RecordBatch> {
         if self.computed.is_empty() {
             return Ok(rows);
@@ -259,53 +258,81 @@ impl Sharded {
         }
         Ok(RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?)
     }
+}
 
+/// An operator with the keys that are its own, and the rows that wait for it.
+struct Shard {
+    operator: Box<dyn Operator>,
+    waiting: Vec<RecordBatch>,
+}
+
+/// See the [module](self).
+struct Sharded {
+    /// The shards, or, unless it is split, one operator that has all of the state.
+    shards: Vec<Shard>,
+    split: bool,
+    make: Make,
+    routing: Arc<Routing>,
+    /// Rows of the current batch, and those of them that wait.
+    rows: usize,
+    waiting_rows: usize,
+    threads: usize,
+}
+
+fn shards_of(operators: Vec<Box<dyn Operator>>) -> Vec<Shard> {
+    operators.into_iter().map(|operator| Shard { operator, waiting: Vec::new() }).collect()
+}
+
+impl Sharded {
     fn threads_for(&self, rows: usize) -> usize {
         if rows < PARALLEL_ROWS { 1 } else { self.threads }
+    }
+
+    fn wait(&mut self, shard: usize, rows: RecordBatch) {
+        self.rows += rows.num_rows();
+        self.waiting_rows += rows.num_rows();
+        self.shards[shard].waiting.push(rows);
+    }
+
+    /// Hands on the rows that wait, if they are worth it.
+    fn hand_on_many(&mut self, context: &BatchContext) -> Result<()> {
+        if self.waiting_rows < PARALLEL_ROWS {
+            return Ok(());
+        }
+        if !self.split && self.threads > 1 {
+            self.split()?;
+        }
+        self.hand_on(context)
     }
 
     /// Hands on the rows that wait.
     fn hand_on(&mut self, context: &BatchContext) -> Result<()> {
         let rows = std::mem::take(&mut self.waiting_rows);
         let threads = self.threads_for(rows);
-        if threads > 1 && !self.split {
-            self.split()?;
-        }
-        let waiting = std::mem::take(&mut self.waiting);
-        if !self.split {
-            return waiting.into_iter().try_for_each(|rows| self.operators[0].push(context, 0, rows));
-        }
-        let mut parts: Vec<Vec<RecordBatch>> = self.operators.iter().map(|_| Vec::new()).collect();
-        for rows in waiting {
-            for (shard, part) in self.router.pushed(self.with_computed(rows)?)? {
-                parts[shard].push(part);
-            }
-        }
-        let work = self.operators.iter_mut().zip(parts).collect();
-        each(work, threads, |(shard, parts): (&mut Box<dyn Operator>, Vec<RecordBatch>)| {
-            parts.into_iter().try_for_each(|rows| shard.push(context, 0, rows))
+        each(self.shards.iter_mut().collect(), threads, |Shard { operator, waiting }| {
+            waiting.drain(..).try_for_each(|rows| operator.push(context, 0, rows))
         })?;
         Ok(())
     }
 
     /// Splits the one operator: its state is given to shards as that of a checkpoint would be. Nothing of the current
-    /// batch was pushed to it.
+    /// batch was handed on to it.
     fn split(&mut self) -> Result<()> {
-        let whole = std::mem::replace(&mut self.operators, (self.make)(self.router.shards())?);
+        let shards = shards_of((self.make)(self.routing.router.shards())?);
+        let whole = std::mem::replace(&mut self.shards, shards);
         self.split = true;
-        for table in whole.iter().flat_map(|whole| whole.tables()) {
-            for rows in whole.iter().map(|whole| whole.snapshot(&table.name)) {
-                rows?.into_iter().try_for_each(|rows| self.restore(&table.name, rows))?;
+        for Shard { operator, waiting } in whole {
+            for table in operator.tables() {
+                let rows = operator.snapshot(&table.name)?;
+                rows.into_iter().try_for_each(|rows| self.restore(&table.name, rows))?;
+            }
+            for rows in waiting {
+                for (shard, part) in self.routing.route(rows)? {
+                    self.shards[shard].waiting.push(part);
+                }
             }
         }
         Ok(())
-    }
-
-    /// The shards that have a part, each with its part.
-    fn with_parts(&mut self, parts: Vec<Routed>) -> Vec<(&mut Box<dyn Operator>, RecordBatch)> {
-        let mut parts = parts.into_iter().peekable();
-        let part = |(index, shard)| Some((shard, parts.next_if(|(to, _)| *to == index)?.1));
-        self.operators.iter_mut().enumerate().filter_map(part).collect()
     }
 
     /// Whether rows of this table have a key.
@@ -348,45 +375,57 @@ fn each<W: Send, T: Send>(work: Vec<W>, threads: usize, f: impl Fn(W) -> Result<
 
 impl Operator for Sharded {
     fn output_schema(&self) -> SchemaRef {
-        self.operators[0].output_schema()
+        self.shards[0].operator.output_schema()
     }
 
     fn push(&mut self, context: &BatchContext, input: usize, batch: RecordBatch) -> Result<()> {
         if input != 0 {
             return Err(Error::internal(format!("an operator in shards has one input: input={input}")));
         }
-        self.rows += batch.num_rows();
-        self.waiting_rows += batch.num_rows();
-        self.waiting.push(batch);
-        if self.waiting_rows >= PARALLEL_ROWS { self.hand_on(context) } else { Ok(()) }
+        if !self.split {
+            self.wait(0, batch);
+            return self.hand_on_many(context);
+        }
+        let routed = self.routing.route(batch)?;
+        self.push_routed(context, routed)
+    }
+
+    fn routing(&self) -> Option<Arc<Routing>> {
+        self.split.then(|| Arc::clone(&self.routing))
+    }
+
+    fn push_routed(&mut self, context: &BatchContext, rows: Vec<Routed>) -> Result<()> {
+        rows.into_iter().for_each(|(shard, rows)| self.wait(shard, rows));
+        self.hand_on_many(context)
     }
 
     fn finish(&mut self, context: &BatchContext) -> Result<Vec<RecordBatch>> {
         self.hand_on(context)?;
         let rows = std::mem::take(&mut self.rows);
         let threads = self.threads_for(rows);
-        let outputs = each(self.operators.iter_mut().collect(), threads, |shard| shard.finish(context))?;
+        let outputs =
+            each(self.shards.iter_mut().collect(), threads, |shard| shard.operator.finish(context))?;
         coalesce(outputs.into_iter().flatten().collect())
     }
 
     fn late_rows(&self) -> u64 {
-        self.operators.iter().map(|shard| shard.late_rows()).sum()
+        self.shards.iter().map(|shard| shard.operator.late_rows()).sum()
     }
 
     fn wakes_at(&self, watermark: Watermark) -> bool {
-        self.operators.iter().any(|shard| shard.wakes_at(watermark))
+        self.shards.iter().any(|shard| shard.operator.wakes_at(watermark))
     }
 }
 
 impl Stateful for Sharded {
     fn tables(&self) -> Vec<TableDef> {
-        self.operators[0].tables()
+        self.shards[0].operator.tables()
     }
 
     fn take_deltas(&mut self) -> Result<Vec<TableDelta>> {
         let mut all: Vec<TableDelta> = Vec::new();
-        for shard in &mut self.operators {
-            for delta in shard.take_deltas()? {
+        for shard in &mut self.shards {
+            for delta in shard.operator.take_deltas()? {
                 match all.iter_mut().find(|other| other.table == delta.table) {
                     Some(other) => {
                         other.upserts.extend(delta.upserts);
@@ -407,21 +446,22 @@ impl Stateful for Sharded {
 
     fn restore(&mut self, table: &str, rows: RecordBatch) -> Result<()> {
         // The first one tells what is wrong with rows of an unknown table.
-        let parts =
-            if self.split && self.is_keyed(table) { self.router.saved(rows)? } else { vec![(0, rows)] };
-        self.with_parts(parts).into_iter().try_for_each(|(shard, rows)| shard.restore(table, rows))
+        let keyed = self.split && self.is_keyed(table);
+        let parts = if keyed { self.routing.router.saved(rows)? } else { vec![(0, rows)] };
+        parts.into_iter().try_for_each(|(shard, rows)| self.shards[shard].operator.restore(table, rows))
     }
 
     fn snapshot(&self, table: &str) -> Result<Vec<RecordBatch>> {
-        let rows = self.operators.iter().map(|shard| shard.snapshot(table)).collect::<Result<Vec<_>>>()?;
+        let rows =
+            self.shards.iter().map(|shard| shard.operator.snapshot(table)).collect::<Result<Vec<_>>>()?;
         coalesce(rows.into_iter().flatten().collect())
     }
 
     fn state_rows(&self) -> usize {
-        self.operators.iter().map(|shard| shard.state_rows()).sum()
+        self.shards.iter().map(|shard| shard.operator.state_rows()).sum()
     }
 
     fn state_bytes(&self) -> usize {
-        self.operators.iter().map(|shard| shard.state_bytes()).sum()
+        self.shards.iter().map(|shard| shard.operator.state_bytes()).sum()
     }
 }

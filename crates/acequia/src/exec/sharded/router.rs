@@ -38,7 +38,7 @@ fn to_saved(column: &RouteColumn, pushed: &ArrayRef) -> Result<ArrayRef> {
 }
 
 /// A part of some rows, and the shard that it belongs to.
-pub(super) type Routed = (usize, RecordBatch);
+pub type Routed = (usize, RecordBatch);
 
 /// See the [module](self).
 pub(super) struct Router {
