@@ -75,6 +75,9 @@ impl AggregateOperator {
     }
 
     fn emit_changed_of(&self, key: PaneKey, pane: &Pane, out: &mut Vec<RecordBatch>) -> Result<()> {
+        if self.spec.emit == Emit::Upserts && self.plan.changes_with_every_row() {
+            return self.emit_groups(key, pane, &pane.touched, out);
+        }
         let is_new = |id: u32| id as usize >= pane.born;
         let ids = UInt32Array::from(pane.touched.clone());
         let born = BooleanBuffer::collect_bool(ids.len(), |i| is_new(ids.value(i)));

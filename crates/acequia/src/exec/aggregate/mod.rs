@@ -202,9 +202,13 @@ impl AggregateOperator {
         Ok(())
     }
 
-    /// Whether outputs as they were before the batch are needed.
+    /// Whether outputs as they were before the batch are needed: to be taken back, or to see which have changed.
     fn remembers(&self) -> bool {
-        matches!(self.spec.emit, Emit::Upserts | Emit::Changes) && !self.spec.aggregates.is_empty()
+        match self.spec.emit {
+            Emit::Changes => !self.spec.aggregates.is_empty(),
+            Emit::Upserts => !self.spec.aggregates.is_empty() && !self.plan.changes_with_every_row(),
+            Emit::Final | Emit::Snapshot => false,
+        }
     }
 
     fn end_batch(&mut self, durable: bool) -> Result<()> {

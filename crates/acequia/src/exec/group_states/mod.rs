@@ -102,6 +102,15 @@ impl StatePlan {
         &self.general
     }
 
+    /// Whether the outputs of a group change with every row.
+    pub(super) fn changes_with_every_row(&self) -> bool {
+        let counts_all = |(place, filter): (&Place, &Option<_>)| match place {
+            Place::Native(n) => filter.is_none() && self.natives[*n].ignores_arguments(),
+            Place::General(_) => false,
+        };
+        self.places.iter().zip(&self.filters).any(counts_all)
+    }
+
     /// The state columns of all aggregates, in their order.
     pub(super) fn fields(&self) -> &[FieldRef] {
         &self.fields
