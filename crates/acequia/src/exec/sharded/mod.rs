@@ -20,6 +20,7 @@
 //! [`Shards::AUTO`] there is one operator until a batch is large, and then a shard per core: a query of small batches
 //! has neither the cost of routing nor another order of rows.
 
+mod lanes;
 mod router;
 #[cfg(test)]
 mod tests;
@@ -38,6 +39,7 @@ use arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_plan::aggregates::PhysicalGroupBy;
+use lanes::Lanes;
 pub use router::Routed;
 use router::Router;
 use std::fmt;
@@ -194,9 +196,18 @@ impl Sharding {
         let by = key.iter().map(|column| column.column).collect();
         let router = Router::try_new(key.into_iter().zip(places).collect(), count)?;
         let split = shards != Shards::AUTO;
-        let shards = shards_of(if split { make(count)? } else { vec![whole] });
-        let routing = Arc::new(Routing { computed, router });
-        let sharded = Sharded { shards, split, make, routing, rows: 0, waiting_rows: 0, threads };
+        let sharded = Sharded {
+            output_schema: whole.output_schema(),
+            tables: whole.tables(),
+            operators: if split { make(count)? } else { vec![whole] },
+            split,
+            lanes: None,
+            make,
+            routing: Arc::new(Routing { computed, router }),
+            waiting: Vec::new(),
+            waiting_rows: 0,
+            threads,
+        };
         Ok(Self { operator: Box::new(sharded), by })
     }
 }
@@ -260,77 +271,64 @@ impl Routing {
     }
 }
 
-/// An operator with the keys that are its own, and the rows that wait for it.
-struct Shard {
-    operator: Box<dyn Operator>,
-    waiting: Vec<RecordBatch>,
-}
-
 /// See the [module](self).
 struct Sharded {
-    /// The shards, or, unless it is split, one operator that has all of the state.
-    shards: Vec<Shard>,
+    /// The shards, or, unless it is split, one operator that has all of the state. None while they are on lanes.
+    operators: Vec<Box<dyn Operator>>,
     split: bool,
+    lanes: Option<Lanes>,
     make: Make,
     routing: Arc<Routing>,
-    /// Rows of the current batch, and those of them that wait.
-    rows: usize,
+    /// Rows of the current batch that wait until they are worth lanes.
+    waiting: Vec<Routed>,
     waiting_rows: usize,
     threads: usize,
-}
-
-fn shards_of(operators: Vec<Box<dyn Operator>>) -> Vec<Shard> {
-    operators.into_iter().map(|operator| Shard { operator, waiting: Vec::new() }).collect()
+    output_schema: SchemaRef,
+    tables: Vec<TableDef>,
 }
 
 impl Sharded {
-    fn threads_for(&self, rows: usize) -> usize {
-        if rows < PARALLEL_ROWS { 1 } else { self.threads }
+    /// Hands on rows at once when lanes run, otherwise when there are many.
+    fn take(&mut self, context: &BatchContext, rows: Vec<Routed>) -> Result<()> {
+        let Some(lanes) = &self.lanes else {
+            self.waiting_rows += rows.iter().map(|(_, rows)| rows.num_rows()).sum::<usize>();
+            self.waiting.extend(rows);
+            if self.waiting_rows < PARALLEL_ROWS || self.threads < 2 {
+                return Ok(());
+            }
+            if !self.split {
+                self.split()?;
+            }
+            let operators = std::mem::take(&mut self.operators);
+            self.lanes = Some(Lanes::start(operators, self.threads, *context)?);
+            let waiting = std::mem::take(&mut self.waiting);
+            return self.take(context, waiting);
+        };
+        if rows.into_iter().all(|rows| lanes.push(rows)) { Ok(()) } else { self.end_lanes().map(drop) }
     }
 
-    fn wait(&mut self, shard: usize, rows: RecordBatch) {
-        self.rows += rows.num_rows();
-        self.waiting_rows += rows.num_rows();
-        self.shards[shard].waiting.push(rows);
-    }
-
-    /// Hands on the rows that wait, if they are worth it.
-    fn hand_on_many(&mut self, context: &BatchContext) -> Result<()> {
-        if self.waiting_rows < PARALLEL_ROWS {
-            return Ok(());
-        }
-        if !self.split && self.threads > 1 {
-            self.split()?;
-        }
-        self.hand_on(context)
-    }
-
-    /// Hands on the rows that wait.
-    fn hand_on(&mut self, context: &BatchContext) -> Result<()> {
-        let rows = std::mem::take(&mut self.waiting_rows);
-        let threads = self.threads_for(rows);
-        each(self.shards.iter_mut().collect(), threads, |Shard { operator, waiting }| {
-            waiting.drain(..).try_for_each(|rows| operator.push(context, 0, rows))
-        })?;
-        Ok(())
+    /// What the shards on lanes have emitted.
+    fn end_lanes(&mut self) -> Result<Vec<RecordBatch>> {
+        let lanes = self.lanes.take().ok_or_else(unexpected_end)?;
+        let (operators, outputs) = lanes.finish()?;
+        self.operators = operators;
+        Ok(outputs)
     }
 
     /// Splits the one operator: its state is given to shards as that of a checkpoint would be. Nothing of the current
     /// batch was handed on to it.
     fn split(&mut self) -> Result<()> {
-        let shards = shards_of((self.make)(self.routing.router.shards())?);
-        let whole = std::mem::replace(&mut self.shards, shards);
+        let shards = (self.make)(self.routing.router.shards())?;
+        let whole = std::mem::replace(&mut self.operators, shards);
         self.split = true;
-        for Shard { operator, waiting } in whole {
-            for table in operator.tables() {
+        for table in self.tables.clone() {
+            for operator in &whole {
                 let rows = operator.snapshot(&table.name)?;
                 rows.into_iter().try_for_each(|rows| self.restore(&table.name, rows))?;
             }
-            for rows in waiting {
-                for (shard, part) in self.routing.route(rows)? {
-                    self.shards[shard].waiting.push(part);
-                }
-            }
+        }
+        for (_, rows) in std::mem::take(&mut self.waiting) {
+            self.waiting.extend(self.routing.route(rows)?);
         }
         Ok(())
     }
@@ -338,56 +336,25 @@ impl Sharded {
     /// Whether rows of this table have a key.
     fn is_keyed(&self, table: &str) -> bool {
         let keyless = TableKind::Keyed { key_columns: 0 };
-        self.tables().iter().any(|def| def.name == table && def.kind != keyless)
+        self.tables.iter().any(|def| def.name == table && def.kind != keyless)
     }
 }
 
-/// Does the same with each, in order, on this many threads, this one included.
-fn each<W: Send, T: Send>(work: Vec<W>, threads: usize, f: impl Fn(W) -> Result<T> + Sync) -> Result<Vec<T>> {
-    if threads < 2 || work.len() < 2 {
-        return work.into_iter().map(f).collect();
-    }
-    let share = work.len().div_ceil(threads);
-    let mut work = work.into_iter();
-    let f = &f;
-    std::thread::scope(|scope| {
-        let own: Vec<W> = work.by_ref().take(share).collect();
-        let mut others = Vec::new();
-        while work.len() > 0 {
-            let part: Vec<W> = work.by_ref().take(share).collect();
-            let run = move || part.into_iter().map(f).collect::<Result<Vec<T>>>();
-            others.push(
-                std::thread::Builder::new().name("acequia-shard".to_string()).spawn_scoped(scope, run)?,
-            );
-        }
-        let mut done = own.into_iter().map(f).collect::<Result<Vec<T>>>();
-        for other in others {
-            let other =
-                other.join().unwrap_or_else(|_| Err(Error::internal("a shard of an operator panicked")));
-            done = done.and_then(|mut done| {
-                done.extend(other?);
-                Ok(done)
-            });
-        }
-        done
-    })
+fn unexpected_end() -> Error {
+    Error::internal("a shard of an operator panicked")
 }
 
 impl Operator for Sharded {
     fn output_schema(&self) -> SchemaRef {
-        self.shards[0].operator.output_schema()
+        Arc::clone(&self.output_schema)
     }
 
     fn push(&mut self, context: &BatchContext, input: usize, batch: RecordBatch) -> Result<()> {
         if input != 0 {
             return Err(Error::internal(format!("an operator in shards has one input: input={input}")));
         }
-        if !self.split {
-            self.wait(0, batch);
-            return self.hand_on_many(context);
-        }
-        let routed = self.routing.route(batch)?;
-        self.push_routed(context, routed)
+        let rows = if self.split { self.routing.route(batch)? } else { vec![(0, batch)] };
+        self.take(context, rows)
     }
 
     fn routing(&self) -> Option<Arc<Routing>> {
@@ -395,37 +362,39 @@ impl Operator for Sharded {
     }
 
     fn push_routed(&mut self, context: &BatchContext, rows: Vec<Routed>) -> Result<()> {
-        rows.into_iter().for_each(|(shard, rows)| self.wait(shard, rows));
-        self.hand_on_many(context)
+        self.take(context, rows)
     }
 
     fn finish(&mut self, context: &BatchContext) -> Result<Vec<RecordBatch>> {
-        self.hand_on(context)?;
-        let rows = std::mem::take(&mut self.rows);
-        let threads = self.threads_for(rows);
-        let outputs =
-            each(self.shards.iter_mut().collect(), threads, |shard| shard.operator.finish(context))?;
-        coalesce(outputs.into_iter().flatten().collect())
+        if self.lanes.is_some() {
+            return coalesce(self.end_lanes()?);
+        }
+        self.waiting_rows = 0;
+        for (shard, rows) in std::mem::take(&mut self.waiting) {
+            self.operators[shard].push(context, 0, rows)?;
+        }
+        let outputs = self.operators.iter_mut().map(|shard| shard.finish(context));
+        coalesce(outputs.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
     }
 
     fn late_rows(&self) -> u64 {
-        self.shards.iter().map(|shard| shard.operator.late_rows()).sum()
+        self.operators.iter().map(|shard| shard.late_rows()).sum()
     }
 
     fn wakes_at(&self, watermark: Watermark) -> bool {
-        self.shards.iter().any(|shard| shard.operator.wakes_at(watermark))
+        self.operators.iter().any(|shard| shard.wakes_at(watermark))
     }
 }
 
 impl Stateful for Sharded {
     fn tables(&self) -> Vec<TableDef> {
-        self.shards[0].operator.tables()
+        self.tables.clone()
     }
 
     fn take_deltas(&mut self) -> Result<Vec<TableDelta>> {
         let mut all: Vec<TableDelta> = Vec::new();
-        for shard in &mut self.shards {
-            for delta in shard.operator.take_deltas()? {
+        for shard in &mut self.operators {
+            for delta in shard.take_deltas()? {
                 match all.iter_mut().find(|other| other.table == delta.table) {
                     Some(other) => {
                         other.upserts.extend(delta.upserts);
@@ -448,20 +417,19 @@ impl Stateful for Sharded {
         // The first one tells what is wrong with rows of an unknown table.
         let keyed = self.split && self.is_keyed(table);
         let parts = if keyed { self.routing.router.saved(rows)? } else { vec![(0, rows)] };
-        parts.into_iter().try_for_each(|(shard, rows)| self.shards[shard].operator.restore(table, rows))
+        parts.into_iter().try_for_each(|(shard, rows)| self.operators[shard].restore(table, rows))
     }
 
     fn snapshot(&self, table: &str) -> Result<Vec<RecordBatch>> {
-        let rows =
-            self.shards.iter().map(|shard| shard.operator.snapshot(table)).collect::<Result<Vec<_>>>()?;
+        let rows = self.operators.iter().map(|shard| shard.snapshot(table)).collect::<Result<Vec<_>>>()?;
         coalesce(rows.into_iter().flatten().collect())
     }
 
     fn state_rows(&self) -> usize {
-        self.shards.iter().map(|shard| shard.operator.state_rows()).sum()
+        self.operators.iter().map(|shard| shard.state_rows()).sum()
     }
 
     fn state_bytes(&self) -> usize {
-        self.shards.iter().map(|shard| shard.operator.state_bytes()).sum()
+        self.operators.iter().map(|shard| shard.state_bytes()).sum()
     }
 }

@@ -244,18 +244,6 @@ fn large_batches_on_threads_give_what_small_ones_give() {
     }
 }
 
-#[test]
-fn each_gives_results_in_order_and_the_error_of_any() {
-    for threads in 1..6 {
-        let squares = each((0..10).collect(), threads, |n: i32| Ok(n * n)).unwrap();
-        assert_eq!(squares, (0..10).map(|n| n * n).collect::<Vec<_>>());
-        let failing = |n: i32| if n == 7 { Err(Error::data("seven")) } else { Ok(n) };
-        assert_eq!(each((0..10).collect(), threads, failing).unwrap_err().to_string(), "seven");
-    }
-    let panics = |n: i32| if n == 9 { panic!("nine") } else { Ok(n) };
-    assert_eq!(each((0..10).collect(), 2, panics).unwrap_err().kind(), acequia_core::ErrorKind::Internal);
-}
-
 fn keyed_rows(rng: &mut SmallRng, rows: usize, from: i64) -> RecordBatch {
     let floats = [None, Some(0.0), Some(-0.0), Some(1.5), Some(f64::NAN), Some(-7.25), Some(3.0)];
     let words = [None, Some("a"), Some(""), Some("a word longer than a view")];

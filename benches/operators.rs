@@ -1,0 +1,141 @@
+//! The hot loops of stateful operators: one micro-batch of 8,192 rows through an operator, all of whose keys it knows.
+//!
+//! ```text
+//! cargo bench --bench operators                 # all; criterion compares with the run before
+//! cargo bench --bench operators -- aggregate    # some
+//! ```
+
+#![allow(missing_docs, reason = "criterion's macros make functions without")]
+#![allow(clippy::unwrap_used, reason = "a benchmark that cannot be set up has nothing to tell")]
+
+use acequia::Shards;
+use acequia::exec::{
+    AggregateOperator, AggregateSpec, BatchContext, DropDuplicatesOperator, DropDuplicatesSpec, Emit, Expiry,
+    Operator, Sharding,
+};
+use acequia_core::{BatchId, OperatorId, Timestamp, Watermark};
+use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::aggregates::AggregateExec;
+use datafusion::prelude::{SessionConfig, SessionContext};
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
+use std::sync::Arc;
+
+/// The allocator of the `acequia` binary.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+const ROWS: usize = 8_192;
+
+/// Rows of two random BIGINT keys, a string key and a value.
+fn rows(keys: i64, rows: usize, seed: u64) -> RecordBatch {
+    let mut random = SmallRng::seed_from_u64(seed);
+    let key: Vec<i64> = (0..rows).map(|_| random.random_range(0..keys)).collect();
+    let text: ArrayRef = Arc::new(key.iter().map(|k| Some(format!("customer-{k:08}"))).collect::<StringArray>());
+    let half: ArrayRef = Arc::new(key.iter().map(|k| Some(k / 2)).collect::<Int64Array>());
+    let value: ArrayRef = Arc::new((0..rows as i64).collect::<Int64Array>());
+    let key: ArrayRef = Arc::new(Int64Array::from(key));
+    RecordBatch::try_from_iter([("k", key), ("h", half), ("s", text), ("v", value)]).unwrap()
+}
+
+fn aggregate_exec(sql: &str) -> Arc<dyn ExecutionPlan> {
+    let context = SessionContext::new_with_config(SessionConfig::new().with_target_partitions(1));
+    context.register_batch("t", rows(1, 1, 0)).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let mut plan = runtime.block_on(async { context.sql(sql).await?.create_physical_plan().await }).unwrap();
+    while !plan.is::<AggregateExec>() {
+        let child = Arc::clone(plan.children()[0]);
+        plan = child;
+    }
+    plan
+}
+
+fn spec(sql: &str, emit: Emit) -> AggregateSpec {
+    let plan = aggregate_exec(sql);
+    AggregateSpec::from_exec(plan.downcast_ref().unwrap(), OperatorId(1), None, emit).unwrap()
+}
+
+fn at(batch: u64) -> BatchContext {
+    let watermark = Watermark(None);
+    BatchContext {
+        batch: BatchId(batch),
+        watermark,
+        late_watermark: watermark,
+        batch_time: Timestamp(0),
+        durable: false,
+    }
+}
+
+/// Columns of the rows, as the aggregate's input has them.
+fn input_of(rows: &RecordBatch, spec: &AggregateSpec) -> RecordBatch {
+    let columns: Vec<usize> =
+        spec.input_schema.fields().iter().map(|field| rows.schema().index_of(field.name()).unwrap()).collect();
+    rows.project(&columns).unwrap()
+}
+
+fn run(operator: &mut dyn Operator, batch: u64, rows: &RecordBatch) -> usize {
+    operator.push(&at(batch), 0, rows.clone()).unwrap();
+    operator.finish(&at(batch)).unwrap().iter().map(RecordBatch::num_rows).sum()
+}
+
+/// Fills the state with every key, then measures batches of random ones.
+fn measure(criterion: &mut Criterion, id: BenchmarkId, mut operator: Box<dyn Operator>, rows: &[RecordBatch]) {
+    let mut group = criterion.benchmark_group("aggregate");
+    group.throughput(Throughput::Elements(ROWS as u64));
+    for (batch, rows) in rows.iter().enumerate() {
+        run(operator.as_mut(), batch as u64, rows);
+    }
+    let mut batch = rows.len() as u64;
+    group.bench_function(id, |bencher| {
+        bencher.iter(|| {
+            batch += 1;
+            run(operator.as_mut(), batch, &rows[batch as usize % rows.len()])
+        });
+    });
+    group.finish();
+}
+
+fn aggregates(criterion: &mut Criterion) {
+    let queries = [
+        ("bigint key", "SELECT k, count(*), sum(v) FROM t GROUP BY k"),
+        ("two bigint keys", "SELECT k, h, count(*), sum(v) FROM t GROUP BY k, h"),
+        ("string key", "SELECT s, count(*), sum(v) FROM t GROUP BY s"),
+        ("five aggregates", "SELECT k, count(*), sum(v), min(v), max(v), avg(v) FROM t GROUP BY k"),
+        ("general state", "SELECT k, stddev(v) FROM t GROUP BY k"),
+    ];
+    for keys in [100, 100_000, 1_000_000] {
+        let batches = (keys as usize * 4).div_ceil(ROWS).max(4);
+        let all: Vec<RecordBatch> = (0..batches).map(|seed| rows(keys, ROWS, seed as u64)).collect();
+        for (name, sql) in queries {
+            let spec = spec(sql, Emit::Upserts);
+            let input: Vec<RecordBatch> = all.iter().map(|rows| input_of(rows, &spec)).collect();
+            let operator = AggregateOperator::try_new(spec).unwrap();
+            measure(criterion, BenchmarkId::new(name, keys), Box::new(operator), &input);
+        }
+    }
+}
+
+/// What routing to four shards costs on one thread.
+fn shards(criterion: &mut Criterion) {
+    let spec = spec("SELECT k, count(*), sum(v) FROM t GROUP BY k", Emit::Upserts);
+    let input: Vec<RecordBatch> = (0..64).map(|seed| input_of(&rows(100_000, ROWS, seed), &spec)).collect();
+    let operator = Sharding::aggregate(spec, Shards::new(4).unwrap()).unwrap().operator;
+    measure(criterion, BenchmarkId::new("bigint key, four shards", 100_000), operator, &input);
+}
+
+fn duplicates(criterion: &mut Criterion) {
+    let input: Vec<RecordBatch> = (0..64).map(|seed| rows(100_000, ROWS, seed)).collect();
+    let spec = DropDuplicatesSpec {
+        operator: OperatorId(1),
+        schema: input[0].schema(),
+        columns: vec![0],
+        expiry: Expiry::Never,
+    };
+    let operator = DropDuplicatesOperator::try_new(spec).unwrap();
+    measure(criterion, BenchmarkId::new("drop duplicates", 100_000), Box::new(operator), &input);
+}
+
+criterion_group!(benches, aggregates, shards, duplicates);
+criterion_main!(benches);
