@@ -33,7 +33,8 @@ const ROWS: usize = 8_192;
 fn rows(keys: i64, rows: usize, seed: u64) -> RecordBatch {
     let mut random = SmallRng::seed_from_u64(seed);
     let key: Vec<i64> = (0..rows).map(|_| random.random_range(0..keys)).collect();
-    let text: ArrayRef = Arc::new(key.iter().map(|k| Some(format!("customer-{k:08}"))).collect::<StringArray>());
+    let text: ArrayRef =
+        Arc::new(key.iter().map(|k| Some(format!("customer-{k:08}"))).collect::<StringArray>());
     let half: ArrayRef = Arc::new(key.iter().map(|k| Some(k / 2)).collect::<Int64Array>());
     let value: ArrayRef = Arc::new((0..rows as i64).collect::<Int64Array>());
     let key: ArrayRef = Arc::new(Int64Array::from(key));
@@ -70,8 +71,12 @@ fn at(batch: u64) -> BatchContext {
 
 /// Columns of the rows, as the aggregate's input has them.
 fn input_of(rows: &RecordBatch, spec: &AggregateSpec) -> RecordBatch {
-    let columns: Vec<usize> =
-        spec.input_schema.fields().iter().map(|field| rows.schema().index_of(field.name()).unwrap()).collect();
+    let columns: Vec<usize> = spec
+        .input_schema
+        .fields()
+        .iter()
+        .map(|field| rows.schema().index_of(field.name()).unwrap())
+        .collect();
     rows.project(&columns).unwrap()
 }
 
@@ -81,7 +86,12 @@ fn run(operator: &mut dyn Operator, batch: u64, rows: &RecordBatch) -> usize {
 }
 
 /// Fills the state with every key, then measures batches of random ones.
-fn measure(criterion: &mut Criterion, id: BenchmarkId, mut operator: Box<dyn Operator>, rows: &[RecordBatch]) {
+fn measure(
+    criterion: &mut Criterion,
+    id: BenchmarkId,
+    mut operator: Box<dyn Operator>,
+    rows: &[RecordBatch],
+) {
     let mut group = criterion.benchmark_group("aggregate");
     group.throughput(Throughput::Elements(ROWS as u64));
     for (batch, rows) in rows.iter().enumerate() {

@@ -39,7 +39,7 @@ use arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_plan::aggregates::PhysicalGroupBy;
-use lanes::Lanes;
+use lanes::{Lanes, Running};
 pub use router::Routed;
 use router::Router;
 use std::fmt;
@@ -202,6 +202,7 @@ impl Sharding {
             operators: if split { make(count)? } else { vec![whole] },
             split,
             lanes: None,
+            running: None,
             make,
             routing: Arc::new(Routing { computed, router }),
             waiting: Vec::new(),
@@ -276,7 +277,9 @@ struct Sharded {
     /// The shards, or, unless it is split, one operator that has all of the state. None while they are on lanes.
     operators: Vec<Box<dyn Operator>>,
     split: bool,
+    /// Threads for large batches, from the first one on, and the batch that runs on them.
     lanes: Option<Lanes>,
+    running: Option<Running>,
     make: Make,
     routing: Arc<Routing>,
     /// Rows of the current batch that wait until they are worth lanes.
@@ -290,7 +293,7 @@ struct Sharded {
 impl Sharded {
     /// Hands on rows at once when lanes run, otherwise when there are many.
     fn take(&mut self, context: &BatchContext, rows: Vec<Routed>) -> Result<()> {
-        let Some(lanes) = &self.lanes else {
+        let Some(running) = &self.running else {
             self.waiting_rows += rows.iter().map(|(_, rows)| rows.num_rows()).sum::<usize>();
             self.waiting.extend(rows);
             if self.waiting_rows < PARALLEL_ROWS || self.threads < 2 {
@@ -299,18 +302,22 @@ impl Sharded {
             if !self.split {
                 self.split()?;
             }
-            let operators = std::mem::take(&mut self.operators);
-            self.lanes = Some(Lanes::start(operators, self.threads, *context)?);
+            let lanes = match self.lanes.take() {
+                Some(lanes) => lanes,
+                None => Lanes::start(self.threads)?,
+            };
+            let lanes = self.lanes.insert(lanes);
+            self.running = Some(lanes.begin(std::mem::take(&mut self.operators), *context)?);
             let waiting = std::mem::take(&mut self.waiting);
             return self.take(context, waiting);
         };
-        if rows.into_iter().all(|rows| lanes.push(rows)) { Ok(()) } else { self.end_lanes().map(drop) }
+        if rows.into_iter().all(|rows| running.push(rows)) { Ok(()) } else { self.end_lanes().map(drop) }
     }
 
     /// What the shards on lanes have emitted.
     fn end_lanes(&mut self) -> Result<Vec<RecordBatch>> {
-        let lanes = self.lanes.take().ok_or_else(unexpected_end)?;
-        let (operators, outputs) = lanes.finish()?;
+        let running = self.running.take().ok_or_else(unexpected_end)?;
+        let (operators, outputs) = running.finish()?;
         self.operators = operators;
         Ok(outputs)
     }
@@ -366,7 +373,7 @@ impl Operator for Sharded {
     }
 
     fn finish(&mut self, context: &BatchContext) -> Result<Vec<RecordBatch>> {
-        if self.lanes.is_some() {
+        if self.running.is_some() {
             return coalesce(self.end_lanes()?);
         }
         self.waiting_rows = 0;
