@@ -21,7 +21,7 @@ const GROUP_FUNCTIONS: &[&str] = &["tumble", "hop", "session"];
 
 /// Settings of the session beside DataFusion's own, with their values where these are words.
 const SETTINGS: &[(&str, &[&str])] =
-    &[("acequia.shards", &[]), ("acequia.watermark.policy", &["max", "min"])];
+    &[("acequia.shards", &["auto"]), ("acequia.watermark.policy", &["max", "min"])];
 
 /// Something that may come.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -127,7 +127,7 @@ fn what_may_come_comes() {
         ("set datafusion.execution.batch_s|", &["batch_size = "]),
         ("SET acequia.watermark.policy = |", &["'max'", "'min'"]),
         ("SET acequia.watermark.policy = 'mi|", &["min'"]),
-        ("SET acequia.shards = |", &[]),
+        ("SET acequia.shards = |", &["'auto'"]),
         // Nothing where nothing fits.
         ("-- SEL|", &[]),
         ("SELECT 'SEL|", &[]),

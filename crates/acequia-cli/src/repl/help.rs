@@ -123,7 +123,8 @@ SELECT count(*) AS n FROM STREAM logs WATERMARK at DELAY OF INTERVAL 10 SECONDS 
         what: "settings of the session",
         text: "\
 SET acequia.watermark.policy = 'min' | 'max'    how the watermarks of several streams combine
-SET acequia.shards = n                          into how many shards queries started after it split their state
+SET acequia.shards = n | 'auto'                 into how many shards queries started after it split their state;
+                                                auto: one, and one per core once batches are large
 Others, as datafusion.execution.batch_size, are DataFusion's: SHOW ALL lists them.",
         example: "SET acequia.shards = 4;",
     },

@@ -181,8 +181,8 @@ impl SessionBuilder {
         self
     }
 
-    /// Into how many shards queries split the state of each operator, until `SET acequia.shards` says otherwise; one by
-    /// default.
+    /// Into how many shards queries split the state of each operator, until `SET acequia.shards` says otherwise;
+    /// [`Shards::AUTO`] by default.
     #[must_use]
     pub fn shards(mut self, shards: Shards) -> Self {
         self.shards = shards;
