@@ -12,3 +12,11 @@ SELECT * FROM '${TMP}/p';
 SELECT k, sum(v) AS total FROM '${TMP}/j' GROUP BY k;
 -- error: not found
 SELECT * FROM '${TMP}/nowhere';
+
+-- A directory of two formats is not read in part.
+CREATE SINK m1 WITH (connector = 'file', format = 'json', path = '${TMP}/mixed');
+CREATE SINK m2 WITH (connector = 'file', format = 'csv', path = '${TMP}/mixed');
+INSERT INTO m1 SELECT k, v FROM s WITH (name = 'c', checkpoint = '${TMP}/c');
+INSERT INTO m2 SELECT k, v FROM s WITH (name = 'd', checkpoint = '${TMP}/d');
+-- error: endings=[csv, json]
+SELECT * FROM '${TMP}/mixed';

@@ -19,6 +19,7 @@ mod create;
 mod frame;
 mod insert;
 mod introspect;
+mod paths;
 mod queries;
 mod reader;
 mod show;
@@ -344,6 +345,7 @@ impl Session {
 
     async fn plan_statement(&self, statement: DataFusionStatement) -> Result<LogicalPlan> {
         refuse_versions(&statement)?;
+        paths::check(&statement)?;
         self.state().statement_to_plan(statement).await.map_err(from_planning)
     }
 
