@@ -160,7 +160,9 @@ pub trait Source: Send + fmt::Debug {
     fn schema(&self) -> SchemaRef;
 
     /// The end of the next batch after `start`, under the source's own `max_..._per_batch` limits, without waiting.
-    /// Rows up to the returned offset can be read from now on, any number of times, until they are committed.
+    /// Rows up to the returned offset can be read from now on, any number of times, until they are committed. Of a
+    /// batch that is not committed a restart may remember the offset or not: then it asks again from its start, and
+    /// what comes may be cut otherwise, but no row is left out.
     ///
     /// # Errors
     /// `Unavailable` for what may pass; `Data` or `Invalid` for what will not.

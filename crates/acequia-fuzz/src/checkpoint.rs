@@ -33,7 +33,6 @@ async fn read(store: Arc<dyn ObjectStore>) -> Result<()> {
     let checkpoint = Checkpoint::open(store, Path::default()).await?;
     let latest = checkpoint.latest().await?;
     let Some(commit) = latest.commit else { return Ok(()) };
-    let _ = checkpoint.offsets(commit.batch).await;
     let mut state = checkpoint.state_store();
     let reader = state.restore(&commit.state).await?;
     for table in reader.tables() {

@@ -2,11 +2,26 @@
 //!
 //! ```text
 //! open            metadata.json, then claim the next epochs/E
-//! latest          the last commits/N and the last offsets/M; M is N or N+1, anything else is damage
+//! latest          the last commits/N, and offsets/N+1 if it is there; offsets beyond are damage
 //! write_offsets   offsets/N unless it is there: then that is what batch N is
-//! write_commit    commits/N unless it is there: the one decision
+//! write_commit    commits/N unless it is there: the one decision, and with it what batch N was
 //! purge           forget old batches, one for each new one
 //! ```
+//! **What a loss of power may take.** `commits/N` is durable, with its name, when it is written. Of `offsets/N` only the
+//! content is: a loss of power may take the file, though never a part of it. That saves a sync per batch and does no
+//! harm:
+//! - N was not committed. Then nothing of it was published, since that comes after the commit, and batch N is decided
+//!   anew, as if the power had gone just before it was decided. What its first run has left behind is what a run that
+//!   was killed leaves: staged output and segments under names with its epoch, which no later run uses; files and rows
+//!   that a source has noted in its own directory, durably, before it told of them, and gives again from the last
+//!   committed offset on. Both must bear that already, as a run can be killed before it writes `offsets/N`. No run is
+//!   left that could follow the lost file: a loss of power ends them all, and should a server of files lose it under
+//!   two runs that live on, each commits what *it* has run, and one of them is told that the other was first.
+//! - N was committed. Then `commits/N` says what it was, and `offsets/N` is not looked at any more; any of them may be
+//!   missing below a commit. (Format 1 kept it only there, under a durable name.)
+//!
+//! A run that is only killed loses nothing: the next one finds `offsets/N` and runs the batch as it is written there.
+//!
 //! **Fencing.** A run that starts claims a higher epoch than any before it. An older run notices in
 //! [`Checkpoint::write_commit`] and [`Checkpoint::check_fence`] (and in `write_offsets` when the newer one was first)
 //! and stops with `Fenced`. Between its check and its write an older run may still win `commits/N`: this is legal, the
@@ -20,7 +35,7 @@
 use crate::record::{self, CommitRecord, EpochRecord, FORMAT, Metadata, OffsetRecord, Record};
 use crate::retention::Retention;
 use crate::state_store::{Place, StateStore};
-use crate::store::{exists, get_if_present, put_if_absent, remove, store_error};
+use crate::store::{exists, get_if_present, put_if_absent, put_if_absent_for_now, remove, store_error};
 use acequia_core::{BatchId, Epoch, Error, QueryId, Result};
 use bytes::Bytes;
 use futures::TryStreamExt;
@@ -51,7 +66,7 @@ pub struct Checkpoint {
 pub struct Latest {
     /// The last batch that was begun: the one after `commit`, to be run again as it is written here, or the same.
     pub offsets: Option<OffsetRecord>,
-    /// The last batch that is done.
+    /// The last batch that is done. It says what it was.
     pub commit: Option<CommitRecord>,
 }
 
@@ -125,30 +140,36 @@ impl Checkpoint {
     pub fn state_store(&self) -> StateStore {
         StateStore::new(Place {
             store: Arc::clone(&self.store),
-            directory: self.logs().directory("state"),
+            checkpoint: self.prefix.clone(),
             epoch: self.epoch,
             named: Arc::clone(&self.segments_named),
         })
     }
 
-    /// Where the query stands. What it returns is durable, even if an older run was just writing it.
+    /// Where the query stands. The commit is durable, even if an older run was just writing it.
     ///
     /// # Errors
     /// `Data` naming files that are damaged, missing or do not fit together; `Fenced`.
     pub async fn latest(&self) -> Result<Latest> {
         let logs = self.logs();
-        let mut commit = logs.last::<CommitRecord>("commits", None).await?;
+        let mut commit = logs.last_commit(None).await?;
         for _ in 0..LATEST_ATTEMPTS {
-            let offsets = logs.last::<OffsetRecord>("offsets", commit.as_ref().map(|c| c.batch)).await?;
-            let (done, begun) = (commit.as_ref().map(|c| c.batch.0), offsets.as_ref().map(|o| o.batch.0));
-            if begun == done || begun == Some(done.map_or(0, |n| n + 1)) {
-                return self.owned(Latest { offsets, commit });
+            let done = commit.as_ref().map(|c| c.batch);
+            let next = done.map_or(BatchId(0), BatchId::next);
+            match logs.numbers("offsets").await?.pop() {
+                Some(begun) if begun > next.0 => {
+                    let later = logs.last_commit(done).await?;
+                    if later.as_ref().map(|c| c.batch) == done {
+                        return Err(logs.torn(done, begun));
+                    }
+                    commit = later;
+                }
+                _ => {
+                    let begun = logs.read::<OffsetRecord>("offsets", next.0).await?.map(|(record, _)| record);
+                    let offsets = begun.or_else(|| commit.as_ref().and_then(|c| c.offsets.clone()));
+                    return self.owned(Latest { offsets, commit });
+                }
             }
-            let later = logs.last::<CommitRecord>("commits", commit.as_ref().map(|c| c.batch)).await?;
-            if later.as_ref().map(|c| c.batch) == commit.as_ref().map(|c| c.batch) {
-                return Err(logs.torn(done, begun));
-            }
-            commit = later;
         }
         Err(Error::unavailable(format!(
             "another run is writing to the checkpoint: `{}`; try again",
@@ -164,7 +185,8 @@ impl Checkpoint {
         }
     }
 
-    /// The record of a batch that is done, unless it has been purged or is not done.
+    /// The record of a batch that is done, unless it has been purged or is not done. One that was purged may still be
+    /// here for what it carries; its own state is then gone.
     ///
     /// # Errors
     /// `Data` when it is damaged.
@@ -172,39 +194,32 @@ impl Checkpoint {
         Ok(self.logs().read("commits", batch.0).await?.map(|(record, _)| record))
     }
 
-    /// What a batch is, unless it has been purged or not been begun.
-    ///
-    /// # Errors
-    /// `Data` when it is damaged.
-    pub async fn offsets(&self, batch: BatchId) -> Result<Option<OffsetRecord>> {
-        Ok(self.logs().read("offsets", batch.0).await?.map(|(record, _)| record))
-    }
-
-    /// Decides what a batch is. Writing the same again is fine.
+    /// Decides what a batch is, until a loss of power (see the module's text). Writing the same again is fine.
     ///
     /// # Errors
     /// `Fenced` when a newer run has decided it.
     pub async fn write_offsets(&self, offsets: &OffsetRecord) -> Result<OffsetsOutcome> {
-        match self.write("offsets", offsets).await? {
+        match self.write(offsets).await? {
             None => Ok(OffsetsOutcome::Written),
             Some(older) => Ok(OffsetsOutcome::Exists(older)),
         }
     }
 
-    /// Decides that a batch is done. Writing the same again is fine. After an error the decision may have been made:
+    /// Decides that a batch is done, and what it was. Writing the same again is fine. After an error the decision may have been made:
     /// write it again, or open the checkpoint anew.
     ///
     /// # Errors
     /// `Fenced` when a newer run owns the checkpoint; publish nothing then (the newer run does it if need be).
     pub async fn write_commit(&self, commit: &CommitRecord) -> Result<CommitOutcome> {
+        commit.check()?;
         self.check_fence().await?;
-        let older = self.write("commits", commit).await?;
+        let older = self.write(commit).await?;
         // Old commits are forgotten, so a run that slept for long may have found the name free again.
         self.check_fence().await?;
         if older.is_some() {
             return Ok(CommitOutcome::TakenByOlder);
         }
-        self.retention.lock().await.committed(commit.batch, &commit.state);
+        self.retention.lock().await.committed(&self.logs(), commit.batch, &commit.state);
         Ok(CommitOutcome::Committed)
     }
 
@@ -235,21 +250,26 @@ impl Checkpoint {
     }
 
     /// Writes a record unless there is one; gives the older one that differs.
-    async fn write<T: LogRecord>(&self, log: &str, record: &T) -> Result<Option<T>> {
+    async fn write<T: LogRecord>(&self, record: &T) -> Result<Option<T>> {
         if record.epoch() != self.epoch {
-            let (batch, epoch) = (record.batch(), record.epoch());
+            let (log, batch, epoch) = (T::LOG, record.batch(), record.epoch());
             return Err(Error::internal(format!(
                 "record of another run: log={log} batch={batch} epoch={epoch} own={}",
                 self.epoch
             )));
         }
         let logs = self.logs();
-        let object = logs.object(log, record.batch().0);
+        let object = logs.object(T::LOG, record.batch().0);
         let bytes = record::encode(record)?;
-        if put_if_absent(&*self.store, &object, bytes.clone().into()).await? {
+        let (store, payload) = (&*self.store, bytes.clone().into());
+        let written = match T::DECIDES_FOR_EVER {
+            true => put_if_absent(store, &object, payload).await?,
+            false => put_if_absent_for_now(store, &object, payload).await?,
+        };
+        if written {
             return Ok(None);
         }
-        let Some((found, found_bytes)) = logs.read::<T>(log, record.batch().0).await? else {
+        let Some((found, found_bytes)) = logs.read::<T>(T::LOG, record.batch().0).await? else {
             return Err(self.fenced_by(self.epoch.next()).context(format!("`{object}` was purged")));
         };
         if found.epoch() > self.epoch {
@@ -273,11 +293,19 @@ impl Checkpoint {
 
 /// A record of a log with a place per batch.
 pub(crate) trait LogRecord: Record {
+    /// The log's directory.
+    const LOG: &'static str;
+    /// Whether it must outlive a loss of power.
+    const DECIDES_FOR_EVER: bool;
+
     fn batch(&self) -> BatchId;
     fn epoch(&self) -> Epoch;
 }
 
 impl LogRecord for OffsetRecord {
+    const LOG: &'static str = "offsets";
+    const DECIDES_FOR_EVER: bool = false;
+
     fn batch(&self) -> BatchId {
         self.batch
     }
@@ -287,6 +315,9 @@ impl LogRecord for OffsetRecord {
 }
 
 impl LogRecord for CommitRecord {
+    const LOG: &'static str = "commits";
+    const DECIDES_FOR_EVER: bool = true;
+
     fn batch(&self) -> BatchId {
         self.batch
     }
@@ -298,7 +329,7 @@ impl LogRecord for CommitRecord {
 /// The files of a checkpoint by name, without an owner.
 pub(crate) struct Logs<'a> {
     pub(crate) store: &'a dyn ObjectStore,
-    prefix: &'a Path,
+    pub(crate) prefix: &'a Path,
 }
 
 impl Logs<'_> {
@@ -341,39 +372,46 @@ impl Logs<'_> {
         Ok(Some((record, bytes)))
     }
 
-    /// The last record of a log, at or after `known`.
-    async fn last<T: LogRecord>(&self, log: &str, known: Option<BatchId>) -> Result<Option<T>> {
+    /// The last commit, at or after `known`.
+    async fn last_commit(&self, known: Option<BatchId>) -> Result<Option<CommitRecord>> {
         let listed = match known {
             Some(batch) => Some(batch.0),
-            None => self.numbers(log).await?.pop(),
+            None => self.numbers("commits").await?.pop(),
         };
         let mut number = listed.unwrap_or(0);
-        let mut last = self.read::<T>(log, number).await?;
+        let mut last = self.read::<CommitRecord>("commits", number).await?;
         if last.is_none() && listed.is_some() {
-            let object = self.object(log, number);
-            return Err(Error::data(format!("file in the checkpoint is missing: `{object}`")));
+            return Err(self.missing("commits", number));
         }
         while last.is_some() {
             number += 1;
-            let Some(next) = self.read(log, number).await? else { break };
+            let Some(next) = self.read("commits", number).await? else { break };
             last = Some(next);
         }
-        let Some((record, bytes)) = last else { return Ok(None) };
+        let Some((mut record, bytes)) = last else { return Ok(None) };
         // A writer that was killed may not have made its name durable: a refused write of the same name does.
-        put_if_absent(self.store, &self.object(log, record.batch().0), bytes.into()).await?;
+        put_if_absent(self.store, &self.object("commits", record.batch.0), bytes.into()).await?;
+        if record.offsets.is_none() {
+            let batch = record.batch.0;
+            let offsets = self.read("offsets", batch).await?;
+            record.offsets = Some(offsets.ok_or_else(|| self.missing("offsets", batch))?.0);
+        }
         Ok(Some(record))
     }
 
-    fn torn(&self, done: Option<u64>, begun: Option<u64>) -> Error {
-        let name = |log, n: Option<u64>| match n {
-            Some(n) => format!("`{}`", self.object(log, n)),
-            None => format!("nothing in `{}`", self.directory(log)),
+    fn missing(&self, log: &str, number: u64) -> Error {
+        Error::data(format!("file in the checkpoint is missing: `{}`", self.object(log, number)))
+    }
+
+    fn torn(&self, done: Option<BatchId>, begun: u64) -> Error {
+        let done = match done {
+            Some(batch) => format!("`{}`", self.object("commits", batch.0)),
+            None => format!("nothing in `{}`", self.directory("commits")),
         };
         Error::data(format!(
-            "files are missing in the checkpoint: the last ones are {} and {}; the first must be the same batch or \
-             the one after",
-            name("offsets", begun),
-            name("commits", done)
+            "files are missing in the checkpoint: the last ones are `{}` and {done}; the first must be of the batch \
+             after at most",
+            self.object("offsets", begun)
         ))
     }
 

@@ -81,6 +81,7 @@ mod tests {
             let at = BatchId(n as u64);
             segments.push(SegmentRef {
                 name: String::new(),
+                carried_by: None,
                 first: at,
                 last: at,
                 level: 0,

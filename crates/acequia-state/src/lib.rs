@@ -4,15 +4,16 @@
 //! <checkpoint>/
 //!   metadata.json        the query's id, for ever                              put-if-absent
 //!   epochs/E             one per run: whoever holds the highest E owns it      put-if-absent (fencing)
-//!   offsets/N            what batch N is, for ever                             put-if-absent
+//!   offsets/N            what batch N is, until it is done                     put-if-absent
 //!   state/L-E-S.seg      a segment: state deltas up to batch L, written by run E as its S-th one
-//!   commits/N            the one decision: batch N is done, and this is its state, receipts and watermark
+//!   commits/N            the one decision: batch N is done, and this is what it was, its state, receipts and
+//!                        watermark; behind them a small segment                put-if-absent
 //!   sources/<name>/...   private directories of sources
 //! ```
 //! - [`store`]: opening object stores, and their errors as ours; [`local`]: a durable one over a directory;
 //! - [`record`]: the records of the logs and their checksummed form;
 //! - [`checkpoint`]: the logs of a query: open, offsets, commit, fence; retention and garbage;
-//! - [`state_store`]: sealing and compacting state, in segments of one object per batch; [`state_reader`]: reading it.
+//! - [`state_store`]: sealing and compacting state, one segment per batch; [`state_reader`]: reading it.
 //!
 //! Everything is written once and never changed. What a run writes carries its epoch in the name, except `offsets/N`
 //! and `commits/N`, where the first writer wins: that is what makes them decisions.

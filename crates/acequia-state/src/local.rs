@@ -8,10 +8,14 @@
 //! `LocalFileSystem` never lists; what a crash leaves under such names is removed at the next open. When `Create`
 //! finds the name taken it syncs the directory too, so that what the caller then reads cannot vanish any more.
 //!
+//! A put with [`NameMayBeLost`] in its options leaves out the last step: a loss of power may take such an object, but
+//! only whole, since its content is durable before it has its name.
+//!
 //! Deletes are not synced: an object that comes back after a loss of power was garbage and is again.
 //!
-//! Deletes, questions for a name, and writes of up to [`INLINE_BYTES`] are done on the calling thread, since handing them to a pool costs more than it
-//! saves: a query waits for its own writes anyway. Larger ones go to the runtime's blocking pool if there is one.
+//! Deletes, questions for a name, and writes of up to [`INLINE_BYTES`] are done on the calling thread, since handing
+//! them to a pool costs more than it saves: a query waits for its own writes anyway. Larger ones go to the runtime's
+//! blocking pool if there is one.
 
 use acequia_core::disk::{Disk, DiskFile, parent};
 use async_trait::async_trait;
@@ -26,7 +30,7 @@ use object_store::{
 use parking_lot::Mutex;
 use std::collections::HashSet;
 use std::ffi::OsString;
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Write};
 use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
@@ -34,6 +38,20 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Writes larger than this go to the blocking pool.
 pub const INLINE_BYTES: usize = 1 << 20;
+
+/// Put into [`PutOptions::extensions`], asks for an object whose content is durable but whose name need not be yet.
+/// Stores that do not know of it make it durable as any other.
+#[derive(Debug, Clone, Copy)]
+pub struct NameMayBeLost;
+
+/// What a write does about the object's name.
+#[derive(Debug, Clone, Copy)]
+struct Naming {
+    /// Whether the name must be free.
+    create: bool,
+    /// Whether it is to outlive a loss of power.
+    durable: bool,
+}
 
 /// A directory whose objects are durable when a write returns (see the module's text).
 ///
@@ -106,8 +124,7 @@ impl DurableLocalStore {
 
     fn stat(&self, location: &Path) -> Result<GetResult> {
         let path = self.files.path_to_filesystem(location)?;
-        let file = File::open(&path).map_err(|e| io_error(&path, e))?;
-        let found = file.metadata().map_err(|e| io_error(&path, e))?;
+        let found = fs::metadata(&path).map_err(|e| io_error(&path, e))?;
         if found.is_dir() {
             return Err(io_error(&path, io::ErrorKind::NotFound.into()));
         }
@@ -121,7 +138,8 @@ impl DurableLocalStore {
         };
         let range = 0..meta.size;
         let attributes = object_store::Attributes::default();
-        Ok(GetResult { payload: GetResultPayload::File(file, path), meta, range, attributes })
+        let nothing = futures::stream::empty().boxed();
+        Ok(GetResult { payload: GetResultPayload::Stream(nothing), meta, range, attributes })
     }
 
     fn unlink(&self, location: Path) -> Result<Path> {
@@ -152,8 +170,9 @@ impl ObjectStore for DurableLocalStore {
             PutMode::Overwrite => false,
             PutMode::Update(_) => return Err(self.refuse("`put_opts` with `PutMode::Update`")),
         };
+        let naming = Naming { create, durable: options.extensions.get::<NameMayBeLost>().is_none() };
         let target = self.files.path_to_filesystem(location)?;
-        self.run(payload.content_length(), move |root| root.put(&target, &payload, create)).await?;
+        self.run(payload.content_length(), move |root| root.put(&target, &payload, naming)).await?;
         Ok(PutResult { e_tag: None, version: None })
     }
 
@@ -231,31 +250,32 @@ impl Drop for Staged {
 }
 
 impl Root {
-    fn put(&self, target: &FilePath, payload: &PutPayload, create: bool) -> Result<()> {
+    fn put(&self, target: &FilePath, payload: &PutPayload, naming: Naming) -> Result<()> {
         let failed = |e| io_error(target, e);
-        if create && target.exists() {
-            self.sync_parent(target).map_err(failed)?;
+        if naming.create && target.exists() {
+            self.sync_name(target, naming).map_err(failed)?;
             return Err(already_exists(target));
         }
         let mut staged = self.stage(target).map_err(failed)?;
         for chunk in payload {
             staged.file.write_all(chunk).map_err(failed)?;
         }
-        self.publish(staged, target, create)
+        self.publish(staged, target, naming)
     }
 
     /// Gives a complete file its name.
-    fn publish(&self, staged: Staged, target: &FilePath, create: bool) -> Result<()> {
+    fn publish(&self, staged: Staged, target: &FilePath, naming: Naming) -> Result<()> {
         let failed = |e| io_error(target, e);
         staged.file.sync().map_err(failed)?;
         let from = staged.file.path();
-        let published = if create { self.disk.link(from, target) } else { self.disk.rename(from, target) };
+        let published =
+            if naming.create { self.disk.link(from, target) } else { self.disk.rename(from, target) };
         drop(staged);
         let taken = matches!(&published, Err(e) if e.kind() == io::ErrorKind::AlreadyExists);
         if !taken {
             published.map_err(|e| failed(staged_is_gone(e)))?;
         }
-        self.sync_parent(target).map_err(failed)?;
+        self.sync_name(target, naming).map_err(failed)?;
         if taken { Err(already_exists(target)) } else { Ok(()) }
     }
 
@@ -305,8 +325,8 @@ impl Root {
         self.durable_parent(target)
     }
 
-    fn sync_parent(&self, target: &FilePath) -> io::Result<()> {
-        self.disk.sync_directory(parent(target))
+    fn sync_name(&self, target: &FilePath, naming: Naming) -> io::Result<()> {
+        if naming.durable { self.disk.sync_directory(parent(target)) } else { Ok(()) }
     }
 }
 
@@ -340,7 +360,7 @@ impl MultipartUpload for Upload {
         let Some(staged) = self.staged.take() else {
             return Err(io_error(&self.target, io::Error::other("upload has ended")));
         };
-        self.root.publish(staged, &self.target, false)?;
+        self.root.publish(staged, &self.target, Naming { create: false, durable: true })?;
         Ok(PutResult { e_tag: None, version: None })
     }
 

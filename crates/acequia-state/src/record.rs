@@ -1,11 +1,21 @@
 //! The records of a checkpoint, and the form in which they are kept.
 //!
 //! ```text
-//! acequia commit 1 8c7e21b0\n        kind, format version, crc32c of "commit 1\n" + the next line
+//! acequia commit 2 8c7e21b0\n        kind, format version, crc32c of "commit 2\n" + the next line
 //! {"batch":7,"epoch":2,...}\n        one line of JSON
+//! <segment>                          of a commit that carries what its batch has sealed: see below
 //! ```
 //! Whatever is not exactly that is `Data` with the name of the file. A record of a later version that is whole is
 //! `Unsupported`: its checksum is checked before its version is looked at.
+//!
+//! **Carried segments.** A small segment is no object of its own: it stands behind the record of the commit that makes
+//! it state, so that both are durable in one write. The manifest says how long it is, and it has its own checksums. It
+//! stays there for as long as a manifest names it.
+//!
+//! | format | differs by |
+//! |---|---|
+//! | 1 | a commit does not say what its batch was: `offsets/N`, whose name was durable, does; it carries no segment |
+//! | 2 | as above |
 
 use acequia_core::{
     BatchId, Epoch, Error, Offset, OperatorId, QueryId, Result, SinkReceipt, Timestamp, Watermark,
@@ -15,11 +25,19 @@ use object_store::path::Path;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::ops::Range;
 
-/// The version of records and segments that this build writes and reads.
-pub const FORMAT: u32 = 1;
+/// The version of records and segments that this build writes.
+pub const FORMAT: u32 = 2;
+/// The oldest version that it reads.
+const OLDEST_FORMAT: u32 = 1;
 
-/// What batch N is, for ever: written before it runs, followed by every run of it.
+/// Whether this build reads a version.
+pub(crate) fn is_known(format: u32) -> bool {
+    (OLDEST_FORMAT..=FORMAT).contains(&format)
+}
+
+/// What batch N is: written before it runs, followed by every run of it that finds it, and kept in its commit.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct OffsetRecord {
     /// The batch.
@@ -61,6 +79,9 @@ pub struct CommitRecord {
     pub batch: BatchId,
     /// The run that decided it.
     pub epoch: Epoch,
+    /// What the batch was; `None` only in what format 1 has written.
+    #[serde(default)]
+    pub offsets: Option<OffsetRecord>,
     /// The watermarks of the next batch.
     pub next_watermark: WatermarkState,
     /// The state after it.
@@ -91,25 +112,72 @@ pub struct StateManifest {
     pub version: Option<BatchId>,
     /// Neighbouring ranges of batches without overlap, oldest first. A batch that changed nothing has none.
     pub segments: Vec<SegmentRef>,
+    /// The segment that the commit of batch `version` carries, if it does.
+    #[serde(skip)]
+    pub(crate) carried: Bytes,
+}
+
+impl StateManifest {
+    /// Some of the segments, with what is needed to read them.
+    pub(crate) fn part(&self, segments: Range<usize>) -> Self {
+        let segments = self.segments[segments].to_vec();
+        Self { version: self.version, segments, carried: self.carried.clone() }
+    }
+
+    /// A segment's bytes, if they are here.
+    pub(crate) fn held(&self, segment: &SegmentRef) -> Option<Bytes> {
+        let here = segment.carried_by.is_some() && segment.carried_by == self.version;
+        (here && segment.bytes == self.carried.len() as u64).then(|| self.carried.clone())
+    }
 }
 
 /// A segment of a [`StateManifest`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SegmentRef {
-    /// The object's name within `state/`.
+    /// Its name, and that of its object within `state/` unless a commit carries it.
     pub name: String,
+    /// The batch whose commit carries it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub carried_by: Option<BatchId>,
     /// The first batch that it may hold changes of.
     pub first: BatchId,
     /// The last one.
     pub last: BatchId,
     /// 0 as sealed; a merge of many segments of a level is one of the next.
     pub level: u32,
-    /// The object's size in bytes.
+    /// Its size in bytes.
     pub bytes: u64,
     /// Rows in it, those that say that a key is gone included.
     pub rows: u64,
     /// The crc32c of its footer, which holds those of its blocks.
     pub crc: u32,
+}
+
+impl SegmentRef {
+    /// The object that it is the end of.
+    pub(crate) fn object(&self, checkpoint: &Path) -> Path {
+        match self.carried_by {
+            Some(batch) => checkpoint.clone().join("commits").join(batch.0.to_string()),
+            None => checkpoint.clone().join("state").join(self.name.as_str()),
+        }
+    }
+}
+
+impl CommitRecord {
+    /// The size of the segment that it carries.
+    fn carries(&self) -> u64 {
+        let own = |segment: &&SegmentRef| segment.carried_by == Some(self.batch);
+        self.state.segments.iter().filter(own).map(|segment| segment.bytes).fold(0, u64::saturating_add)
+    }
+
+    /// Checks that it says all that a recovery needs.
+    pub(crate) fn check(&self) -> Result<()> {
+        let says = self.offsets.as_ref().is_some_and(|offsets| offsets.batch == self.batch);
+        if says && self.carries() == self.state.carried.len() as u64 {
+            return Ok(());
+        }
+        Err(Error::internal(format!("commit lacks its offsets or its state: batch={}", self.batch)))
+    }
 }
 
 /// `metadata.json`.
@@ -128,20 +196,44 @@ pub(crate) struct EpochRecord {
 /// A kind of record: the word in its header.
 pub(crate) trait Record: Serialize + DeserializeOwned {
     const KIND: &'static str;
+
+    /// What stands behind its JSON.
+    fn behind(&self) -> &[u8] {
+        &[]
+    }
+
+    /// Takes what was found behind its JSON; false when that is not what it says.
+    fn take_behind(&mut self, bytes: Bytes) -> bool {
+        bytes.is_empty()
+    }
 }
 
 macro_rules! kinds {
     ($($ty:ty => $kind:literal),* $(,)?) => { $(impl Record for $ty { const KIND: &'static str = $kind; })* };
 }
 
-kinds! { OffsetRecord => "offsets", CommitRecord => "commit", Metadata => "metadata", EpochRecord => "epoch" }
+kinds! { OffsetRecord => "offsets", Metadata => "metadata", EpochRecord => "epoch" }
+
+impl Record for CommitRecord {
+    const KIND: &'static str = "commit";
+
+    fn behind(&self) -> &[u8] {
+        &self.state.carried
+    }
+
+    fn take_behind(&mut self, bytes: Bytes) -> bool {
+        let whole = bytes.len() as u64 == self.carries();
+        self.state.carried = bytes;
+        whole
+    }
+}
 
 /// The bytes of a record.
 pub(crate) fn encode<T: Record>(record: &T) -> Result<Bytes> {
     let json = serde_json::to_string(record)
         .map_err(|e| Error::internal(format!("{} record cannot be written as JSON: {e}", T::KIND)))?;
     let header = header(T::KIND, FORMAT, &json);
-    Ok(Bytes::from(format!("{header}\n{json}\n")))
+    Ok(Bytes::from([header.as_bytes(), b"\n", json.as_bytes(), b"\n", record.behind()].concat()))
 }
 
 fn header(kind: &str, version: u32, json: &str) -> String {
@@ -151,33 +243,43 @@ fn header(kind: &str, version: u32, json: &str) -> String {
 }
 
 /// The record in an object's bytes.
-pub(crate) fn decode<T: Record>(object: &Path, bytes: &[u8]) -> Result<T> {
+pub(crate) fn decode<T: Record>(object: &Path, bytes: &Bytes) -> Result<T> {
     let damaged = |why: &str| Error::data(format!("damaged file in the checkpoint: `{object}`: {why}"));
-    let (version, json) = split(bytes).ok_or_else(|| damaged("not a record"))?;
-    let (found, body) = bytes.split_at(bytes.len() - json.len() - 2);
-    debug_assert_eq!(body[0], b'\n');
+    let Parts { head, version, json, behind } = split(bytes).ok_or_else(|| damaged("not a record"))?;
     // A fuzzer is to reach what is behind the checksum.
-    if found != header(T::KIND, version, json).as_bytes() && !cfg!(fuzzing) {
+    if head != header(T::KIND, version, json) && !cfg!(fuzzing) {
         return Err(damaged(&format!(
             "checksum or kind does not match, expected a record of kind {}",
             T::KIND
         )));
     }
-    if version != FORMAT {
+    if !is_known(version) {
         return Err(Error::unsupported(format!(
             "file in the checkpoint is of another version of Acequia: `{object}`: format={version} known={FORMAT}"
         )));
     }
-    serde_json::from_str(json).map_err(|e| damaged(&e.to_string()))
+    let mut record: T = serde_json::from_str(json).map_err(|e| damaged(&e.to_string()))?;
+    match record.take_behind(bytes.slice_ref(behind)) {
+        true => Ok(record),
+        false => Err(damaged(&format!("what stands behind the record has another size: {}", behind.len()))),
+    }
 }
 
-/// The version named by the header, and the line of JSON.
-fn split(bytes: &[u8]) -> Option<(u32, &str)> {
-    let text = std::str::from_utf8(bytes).ok()?;
-    let (header, rest) = text.split_once('\n')?;
-    let json = rest.strip_suffix('\n')?;
-    let version = header.split(' ').nth(2)?.parse().ok()?;
-    Some((version, json))
+/// An object's bytes by what they are.
+struct Parts<'a> {
+    head: &'a str,
+    version: u32,
+    json: &'a str,
+    behind: &'a [u8],
+}
+
+fn split(bytes: &[u8]) -> Option<Parts<'_>> {
+    let line = |bytes: &'_ [u8]| bytes.iter().position(|byte| *byte == b'\n');
+    let (head, rest) = bytes.split_at(line(bytes)?);
+    let (json, behind) = rest[1..].split_at(line(&rest[1..])?);
+    let (head, json) = (std::str::from_utf8(head).ok()?, std::str::from_utf8(json).ok()?);
+    let version = head.split(' ').nth(2)?.parse().ok()?;
+    Some(Parts { head, version, json, behind: &behind[1..] })
 }
 
 #[cfg(test)]
@@ -213,7 +315,7 @@ mod tests {
         let at = Path::from("q/offsets/7");
         let bytes = encode(&record()).unwrap();
         let check = |damaged: &[u8], what: String| {
-            let error = decode::<OffsetRecord>(&at, damaged).expect_err(&what);
+            let error = decode::<OffsetRecord>(&at, &damaged.to_vec().into()).expect_err(&what);
             assert_eq!(error.kind(), ErrorKind::Data, "{what}: {error}");
             assert!(error.message().contains("q/offsets/7"), "{what}: {error}");
         };
@@ -231,10 +333,10 @@ mod tests {
     #[test]
     fn record_of_a_later_version_is_unsupported() {
         let json = "{\"other\":1}";
-        let text = format!("{}\n{json}\n", header("commit", 2, json));
-        let error = decode::<CommitRecord>(&Path::from("commits/0"), text.as_bytes()).unwrap_err();
+        let text = Bytes::from(format!("{}\n{json}\n", header("commit", FORMAT + 1, json)));
+        let error = decode::<CommitRecord>(&Path::from("commits/0"), &text).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unsupported);
-        let error = decode::<OffsetRecord>(&Path::from("offsets/0"), text.as_bytes()).unwrap_err();
+        let error = decode::<OffsetRecord>(&Path::from("offsets/0"), &text).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Data, "a commit is no offsets");
     }
 }

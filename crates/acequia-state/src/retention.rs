@@ -4,7 +4,9 @@
 //! would have to decide is taken), so nothing that an older run has staged can be needed any more. Until then it could
 //! be: an older run may win the commit that a newer one is preparing.
 //!
-//! Segments are counted by the remembered commits that name them, so a purge costs what it removes.
+//! Objects are counted by the remembered commits that need them, so a purge costs what it removes. A commit needs itself
+//! and the objects that its segments are in, which may be older commits: such a commit stays when it is forgotten, for
+//! the segment that it carries and for nothing else. Merging keeps their number small.
 
 use crate::checkpoint::Logs;
 use crate::record::{CommitRecord, StateManifest};
@@ -16,10 +18,10 @@ use std::collections::{BTreeMap, HashMap};
 /// What is remembered of the batches that are kept.
 #[derive(Debug, Default)]
 pub(crate) struct Retention {
-    /// The segments that each remembered commit names.
-    kept: BTreeMap<BatchId, Vec<String>>,
-    /// How many remembered commits name a segment.
-    named: HashMap<String, usize>,
+    /// The objects that each remembered commit needs, itself first.
+    kept: BTreeMap<BatchId, Vec<Path>>,
+    /// How many remembered commits need an object.
+    needed: HashMap<Path, usize>,
     /// To be removed, in this order.
     doomed: Vec<Path>,
     /// Whether what earlier runs left has been looked through.
@@ -28,15 +30,17 @@ pub(crate) struct Retention {
 
 impl Retention {
     /// Remembers a commit of this run.
-    pub(crate) fn committed(&mut self, batch: BatchId, state: &StateManifest) {
+    pub(crate) fn committed(&mut self, logs: &Logs<'_>, batch: BatchId, state: &StateManifest) {
         if self.kept.contains_key(&batch) {
             return;
         }
-        let names: Vec<String> = state.segments.iter().map(|s| s.name.clone()).collect();
-        for name in &names {
-            *self.named.entry(name.clone()).or_default() += 1;
+        let own = logs.object("commits", batch.0);
+        let segments = state.segments.iter().map(|s| s.object(logs.prefix)).filter(|object| *object != own);
+        let objects: Vec<Path> = std::iter::once(own.clone()).chain(segments).collect();
+        for object in &objects {
+            *self.needed.entry(object.clone()).or_default() += 1;
         }
-        self.kept.insert(batch, names);
+        self.kept.insert(batch, objects);
     }
 
     pub(crate) async fn purge(&mut self, logs: &Logs<'_>, own: Epoch, keep: usize) -> Result<()> {
@@ -60,17 +64,17 @@ impl Retention {
 
     /// Dooms the oldest batch: its commit first, so that no commit ever names a segment that is gone.
     fn forget_oldest(&mut self, logs: &Logs<'_>) {
-        let Some((batch, names)) = self.kept.pop_first() else { return };
-        self.doomed.extend([logs.object("commits", batch.0), logs.object("offsets", batch.0)]);
-        for name in names {
-            if let Some(count) = self.named.get_mut(&name) {
+        let Some((batch, objects)) = self.kept.pop_first() else { return };
+        for object in objects {
+            if let Some(count) = self.needed.get_mut(&object) {
                 *count -= 1;
                 if *count == 0 {
-                    self.named.remove(&name);
-                    self.doomed.push(logs.directory("state").join(name));
+                    self.needed.remove(&object);
+                    self.doomed.push(object);
                 }
             }
         }
+        self.doomed.push(logs.object("offsets", batch.0));
     }
 
     /// Remembers the batches of earlier runs that are to be kept, and dooms all else that earlier runs have left.
@@ -79,17 +83,18 @@ impl Retention {
         let mut oldest = first.0;
         while oldest > 0 && last.0 - oldest + 1 < keep {
             let Some((commit, _)) = logs.read::<CommitRecord>("commits", oldest - 1).await? else { break };
-            self.committed(commit.batch, &commit.state);
+            self.committed(logs, commit.batch, &commit.state);
             oldest -= 1;
         }
+        let mut left = vec![];
         for log in ["commits", "offsets"] {
             let old = logs.numbers(log).await?.into_iter().take_while(|n| *n < oldest);
-            self.doomed.extend(old.map(|n| logs.object(log, n)));
+            left.extend(old.map(|n| logs.object(log, n)));
         }
         let abandoned = logs.names("state").await?.into_iter();
-        let abandoned =
-            abandoned.filter(|n| !self.named.contains_key(n) && epoch_of(n).is_some_and(|e| e < own));
-        self.doomed.extend(abandoned.map(|name| logs.directory("state").join(name)));
+        let abandoned = abandoned.filter(|name| epoch_of(name).is_some_and(|e| e < own));
+        left.extend(abandoned.map(|name| logs.directory("state").join(name)));
+        self.doomed.extend(left.into_iter().filter(|object| !self.needed.contains_key(object)));
         Ok(())
     }
 }

@@ -1,4 +1,4 @@
-//! Segments: what batches changed in all tables of all operators, in one object.
+//! Segments: what batches changed in all tables of all operators, in one object or at the end of a commit's.
 //!
 //! ```text
 //! block*          Arrow IPC streams, lz4: per table its schema, then rows, then keys that are gone
@@ -10,7 +10,7 @@
 //! else. Blocks are of a few MiB, so that a table of any size is read in pieces.
 
 use crate::merge::check_table;
-use crate::record::{FORMAT, SegmentRef};
+use crate::record::{FORMAT, SegmentRef, is_known};
 use crate::store::store_error;
 use acequia_core::state::{TableDef, TableKind};
 use acequia_core::{BatchId, Error, OperatorId, Result};
@@ -81,7 +81,7 @@ impl Built {
         self.chunks.iter().cloned().collect()
     }
 
-    fn contiguous(&self) -> Bytes {
+    pub(crate) fn contiguous(&self) -> Bytes {
         match &self.chunks[..] {
             [one] => one.clone(),
             many => Bytes::from(many.concat()),
@@ -219,27 +219,32 @@ fn encode(schema: &Schema, batches: &[RecordBatch]) -> Result<Vec<u8>> {
 pub(crate) struct Segment {
     store: Arc<dyn ObjectStore>,
     object: Path,
+    /// Where in the object it begins.
+    start: u64,
     size: u64,
     end: Bytes,
     tables: Vec<TableIndex>,
 }
 
 impl Segment {
+    /// The segment at the end of an object, of which `held` is all of the segment that need not be read.
     pub(crate) async fn open(
         store: Arc<dyn ObjectStore>,
         object: Path,
         expected: &SegmentRef,
+        held: Option<Bytes>,
     ) -> Result<Self> {
-        let options = GetOptions { range: Some(GetRange::Suffix(FIRST_READ_BYTES)), ..Default::default() };
-        let failed = |e| store_error("reading", &object, e);
-        let found = store.get_opts(&object, options).await.map_err(failed)?;
-        let size = found.meta.size;
-        if size != expected.bytes || size < TAIL_BYTES as u64 {
-            let expected = expected.bytes;
-            return Err(damaged(&object, format!("size={size} expected={expected}")));
+        let size = expected.bytes;
+        if size < TAIL_BYTES as u64 {
+            return Err(damaged(&object, "too short"));
         }
-        let end = found.bytes().await.map_err(failed)?;
-        let mut segment = Self { store, object, size, end, tables: vec![] };
+        let (whole, end) = match held {
+            Some(held) => (held.len() as u64, held),
+            None => read_end(&*store, &object, size.min(FIRST_READ_BYTES)).await?,
+        };
+        let start = whole.checked_sub(size).filter(|at| *at == 0 || expected.carried_by.is_some());
+        let start = start.ok_or_else(|| damaged(&object, format!("size={whole} expected={size}")))?;
+        let mut segment = Self { store, object, start, size, end, tables: vec![] };
         segment.read_footer(expected).await?;
         Ok(segment)
     }
@@ -247,7 +252,7 @@ impl Segment {
     /// A segment that is not written yet.
     pub(crate) fn unwritten(store: Arc<dyn ObjectStore>, object: Path, built: &Built) -> Self {
         let (end, tables) = (built.contiguous(), built.tables.clone());
-        Self { store, object, size: built.bytes, end, tables }
+        Self { store, object, start: 0, size: built.bytes, end, tables }
     }
 
     async fn read_footer(&mut self, expected: &SegmentRef) -> Result<()> {
@@ -265,7 +270,7 @@ impl Segment {
             return Err(self.damaged("checksum of the footer does not match"));
         }
         let footer: Footer = serde_json::from_slice(&bytes).map_err(|e| self.damaged(e))?;
-        if footer.format != FORMAT || (footer.first, footer.last) != (expected.first, expected.last) {
+        if !is_known(footer.format) || (footer.first, footer.last) != (expected.first, expected.last) {
             return Err(self.damaged("it is another segment"));
         }
         self.tables = footer.tables;
@@ -279,7 +284,7 @@ impl Segment {
         if at >= in_memory {
             return Ok(self.end.slice((at - in_memory) as usize..(end - in_memory) as usize));
         }
-        let read = self.store.get_range(&self.object, at..end).await;
+        let read = self.store.get_range(&self.object, self.start + at..self.start + end).await;
         read.map_err(|e| store_error("reading", &self.object, e))
     }
 
@@ -321,6 +326,14 @@ impl Segment {
     fn damaged(&self, why: impl std::fmt::Display) -> Error {
         damaged(&self.object, why)
     }
+}
+
+/// An object's size, and so many of its last bytes.
+async fn read_end(store: &dyn ObjectStore, object: &Path, bytes: u64) -> Result<(u64, Bytes)> {
+    let options = GetOptions { range: Some(GetRange::Suffix(bytes)), ..Default::default() };
+    let failed = |e| store_error("reading", object, e);
+    let found = store.get_opts(object, options).await.map_err(failed)?;
+    Ok((found.meta.size, found.bytes().await.map_err(failed)?))
 }
 
 fn damaged(object: &Path, why: impl std::fmt::Display) -> Error {

@@ -1,10 +1,13 @@
 //! The state of a query: sealed batch by batch, merged in the background, restored table by table.
 //!
 //! ```text
-//! seal(N, deltas)   one object with what batch N changed, and the manifest that names all that the state is made of
+//! seal(N, deltas)   one segment with what batch N changed, and the manifest that names all that the state is made of
 //! commits/N         holds that manifest: before, the segment is garbage; after, it is state
 //! restore(manifest) the merged rows of each table, in pieces
 //! ```
+//! A segment of up to [`CARRIED_BYTES`] is not written here: it goes with the manifest, and the commit carries it
+//! (see [`record`](crate::record)). Larger ones are objects of their own, durable when `seal` returns.
+//!
 //! **Compaction.** Small merges ([`INLINE_BYTES`]) cost no write of their own: the new segment simply takes in its
 //! neighbours before it is written. Larger ones run in the runtime's blocking pool; the manifest adopts the result once
 //! about half as much has been sealed as was merged. That moment depends on what was sealed and not on how fast the
@@ -22,6 +25,7 @@ use crate::store::put_if_absent;
 use acequia_core::state::{TableDef, TableDelta, TableKind};
 use acequia_core::{BatchId, Epoch, Error, ErrorKind, Result};
 use arrow::array::RecordBatch;
+use bytes::Bytes;
 use object_store::ObjectStore;
 use object_store::path::Path;
 use std::collections::BTreeSet;
@@ -32,6 +36,10 @@ use tokio::task::JoinHandle;
 /// Merges of up to this many bytes of segments are done while sealing.
 pub const INLINE_BYTES: u64 = 256 << 10;
 
+/// Segments of up to this many bytes are carried by the commit. Both together cost one durable write instead of two;
+/// above that, writing the bytes costs more than waiting for the disk once more.
+pub const CARRIED_BYTES: u64 = 64 << 10;
+
 /// The state of a query in its checkpoint; made by [`Checkpoint::state_store`](crate::Checkpoint::state_store).
 #[derive(Debug)]
 pub struct StateStore {
@@ -39,13 +47,14 @@ pub struct StateStore {
     current: StateManifest,
     merging: Vec<Merging>,
     inline_bytes: u64,
+    carried_bytes: u64,
 }
 
 /// Where segments are, and how new ones are called.
 #[derive(Debug, Clone)]
 pub(crate) struct Place {
     pub(crate) store: Arc<dyn ObjectStore>,
-    pub(crate) directory: Path,
+    pub(crate) checkpoint: Path,
     pub(crate) epoch: Epoch,
     /// Counts the names given in this epoch.
     pub(crate) named: Arc<AtomicU64>,
@@ -71,13 +80,21 @@ impl Drop for Merging {
 
 impl StateStore {
     pub(crate) fn new(place: Place) -> Self {
-        Self { place, current: StateManifest::default(), merging: vec![], inline_bytes: INLINE_BYTES }
+        let (inline_bytes, carried_bytes) = (INLINE_BYTES, CARRIED_BYTES);
+        Self { place, current: StateManifest::default(), merging: vec![], inline_bytes, carried_bytes }
     }
 
     /// The same with another limit for merges while sealing, in bytes: 0 for none at all.
     #[must_use]
     pub fn with_inline_bytes(mut self, limit: u64) -> Self {
         self.inline_bytes = limit;
+        self
+    }
+
+    /// The same with another limit for segments that commits carry, in bytes: 0 for none at all.
+    #[must_use]
+    pub fn with_carried_bytes(mut self, limit: u64) -> Self {
+        self.carried_bytes = limit;
         self
     }
 
@@ -97,11 +114,12 @@ impl StateStore {
     /// # Errors
     /// As [`StateStore::restore`].
     pub async fn read(&self, manifest: &StateManifest) -> Result<StateReader> {
-        StateReader::open(self.place.open_all(&manifest.segments).await?).await
+        StateReader::open(self.place.open_all(manifest).await?).await
     }
 
-    /// Makes durable what a batch (or several, the last of them being `batch`) changed; no table occurs twice. Gives
-    /// the manifest for its commit. Writes nothing when nothing changed.
+    /// Seals what a batch (or several, the last of them being `batch`) changed; no table occurs twice. Gives the
+    /// manifest for the commit of `batch`, which must be written before the next call: it may carry the segment. Writes
+    /// nothing when nothing changed.
     ///
     /// # Errors
     /// Those of the store; `Internal` for a malformed delta. Go back with [`StateStore::restore`] before going on.
@@ -111,10 +129,10 @@ impl StateStore {
             return Err(Error::internal(format!("state is sealed already: batch={batch} next={first}")));
         }
         let builder = build_deltas(deltas)?;
+        (self.current.version, self.current.carried) = (Some(batch), Bytes::new());
         if !builder.is_empty() {
             self.seal_segment(first, batch, builder).await?;
         }
-        self.current.version = Some(batch);
         Ok(self.current.clone())
     }
 
@@ -124,8 +142,9 @@ impl StateStore {
         let mut segment = self.place.name(&built, first, last, 0);
         while let Some(merge) = self.inline_merge(&segment) {
             let start = merge.inputs.start;
-            let unwritten = Segment::unwritten(self.place.store(), self.place.object(&segment.name), &built);
-            let mut inputs = self.place.open_all(&self.current.segments[start..]).await?;
+            let object = segment.object(&self.place.checkpoint);
+            let unwritten = Segment::unwritten(self.place.store(), object, &built);
+            let mut inputs = self.place.open_all(&self.current.part(start..merge.inputs.end - 1)).await?;
             inputs.push(unwritten);
             let first = self.current.segments[start].first;
             self.current.segments.truncate(start);
@@ -138,7 +157,12 @@ impl StateStore {
             segment = self.place.name(&merged, first, last, merge.level);
             built = merged;
         }
-        self.place.write(&segment, &built).await?;
+        if built.bytes <= self.carried_bytes {
+            segment.carried_by = Some(last);
+            self.current.carried = built.contiguous();
+        } else {
+            self.place.write(&segment, &built).await?;
+        }
         self.current.segments.push(segment);
         self.start_merges().await
     }
@@ -161,18 +185,21 @@ impl StateStore {
     async fn start_merges(&mut self) -> Result<()> {
         while let Some(merge) = due(&self.current.segments, self.settled_from()) {
             raise(&mut self.current.segments, &merge);
-            let inputs = self.current.segments[merge.inputs.clone()].to_vec();
-            let due_in = bytes(&inputs) / 2;
-            let names: Vec<_> = inputs.iter().map(|s| s.name.clone()).collect();
+            let inputs = self.current.part(merge.inputs.clone());
+            let due_in = bytes(&inputs.segments) / 2;
+            let names: Vec<_> = inputs.segments.iter().map(|s| s.name.clone()).collect();
             let cancelled = Arc::new(AtomicBool::new(false));
             // The name is given here, so that it does not depend on which merge ends first.
-            let name = self.place.next_name(inputs.last().map_or(BatchId(0), |s| s.last));
+            let name = self.place.next_name(inputs.segments.last().map_or(BatchId(0), |s| s.last));
             let (place, flag, whole) = (self.place.clone(), Arc::clone(&cancelled), merge.inputs.start == 0);
             let work = async move { place.merge(&inputs, name, merge.level, whole, &flag).await };
             let Ok(runtime) = tokio::runtime::Handle::try_current() else {
                 // Nobody else is there to do it.
                 let merged = work.await?;
                 self.adopt(&names, merged)?;
+                if !self.current.segments.iter().any(|s| s.carried_by == self.current.version) {
+                    self.current.carried = Bytes::new();
+                }
                 continue;
             };
             let result = tokio::task::spawn_blocking(move || runtime.block_on(work));
@@ -225,10 +252,6 @@ impl Place {
         Arc::clone(&self.store)
     }
 
-    fn object(&self, name: &str) -> Path {
-        self.directory.clone().join(name)
-    }
-
     fn next_name(&self, last: BatchId) -> String {
         format!("{last}-{}-{}.seg", self.epoch, self.named.fetch_add(1, Ordering::Relaxed))
     }
@@ -238,28 +261,33 @@ impl Place {
     }
 
     async fn write(&self, segment: &SegmentRef, built: &Built) -> Result<()> {
-        let object = self.object(&segment.name);
+        let object = segment.object(&self.checkpoint);
         match put_if_absent(&*self.store, &object, built.payload()).await? {
             true => Ok(()),
             false => Err(Error::internal(format!("name of a segment was used before: `{object}`"))),
         }
     }
 
-    async fn open_all(&self, segments: &[SegmentRef]) -> Result<Vec<Segment>> {
-        let open = segments.iter().map(|s| Segment::open(self.store(), self.object(&s.name), s));
+    async fn open_all(&self, manifest: &StateManifest) -> Result<Vec<Segment>> {
+        let open = manifest
+            .segments
+            .iter()
+            .map(|s| Segment::open(self.store(), s.object(&self.checkpoint), s, manifest.held(s)));
         futures::future::try_join_all(open).await
     }
 
     /// A merge in the background: reads, merges and writes.
     async fn merge(
         &self,
-        inputs: &[SegmentRef],
+        inputs: &StateManifest,
         name: String,
         level: u32,
         whole: bool,
         cancelled: &AtomicBool,
     ) -> Result<Option<SegmentRef>> {
-        let (Some(oldest), Some(newest)) = (inputs.first(), inputs.last()) else { return Ok(None) };
+        let (Some(oldest), Some(newest)) = (inputs.segments.first(), inputs.segments.last()) else {
+            return Ok(None);
+        };
         let range = (oldest.first, newest.last);
         let segments = self.open_all(inputs).await?;
         let Some(built) = merge_segments(&segments, range, whole, cancelled).await? else { return Ok(None) };
@@ -271,7 +299,7 @@ impl Place {
 
 fn reference(built: &Built, name: String, (first, last): (BatchId, BatchId), level: u32) -> SegmentRef {
     let Built { bytes, rows, crc, .. } = *built;
-    SegmentRef { name, first, last, level, bytes, rows, crc }
+    SegmentRef { name, carried_by: None, first, last, level, bytes, rows, crc }
 }
 
 fn build_deltas(deltas: Vec<TableDelta>) -> Result<SegmentBuilder> {
@@ -326,8 +354,13 @@ mod tests {
     use std::collections::BTreeMap;
 
     fn place(store: &Arc<dyn ObjectStore>, epoch: u64) -> Place {
-        let directory = Path::from("q/state");
-        Place { store: Arc::clone(store), directory, epoch: Epoch(epoch), named: Arc::default() }
+        let checkpoint = Path::from("q");
+        Place { store: Arc::clone(store), checkpoint, epoch: Epoch(epoch), named: Arc::default() }
+    }
+
+    /// A store of which every segment is an object, since nothing is committed here.
+    fn uncarried(place: Place) -> StateStore {
+        StateStore::new(place).with_carried_bytes(0)
     }
 
     async fn contents(reader: &StateReader) -> BTreeMap<String, Vec<String>> {
@@ -351,7 +384,7 @@ mod tests {
             let mut random = SmallRng::seed_from_u64(seed);
             let inline = [0, 60_000, INLINE_BYTES][seed as usize % 3];
             let memory: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
-            let mut store = StateStore::new(place(&memory, 1)).with_inline_bytes(inline);
+            let mut store = uncarried(place(&memory, 1)).with_inline_bytes(inline);
             let mut twin = Twin::default();
             for n in 0..60 {
                 // A large first batch, so that there is something below the merges that follow.
@@ -360,7 +393,7 @@ mod tests {
                 let manifest =
                     store.seal(BatchId(n), deltas.into_iter().map(|d| d.delta).collect()).await.unwrap();
                 if random.random_bool(0.1) {
-                    store = StateStore::new(place(&memory, n + 2)).with_inline_bytes(inline);
+                    store = uncarried(place(&memory, n + 2)).with_inline_bytes(inline);
                     store.restore(&manifest).await.unwrap();
                 }
                 let found = contents(&store.read(&manifest).await.unwrap()).await;
@@ -427,7 +460,7 @@ mod tests {
         for _ in 0..2 {
             let mut random = SmallRng::seed_from_u64(5);
             let memory: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
-            let mut store = StateStore::new(place(&memory, 1)).with_inline_bytes(2_000);
+            let mut store = uncarried(place(&memory, 1)).with_inline_bytes(2_000);
             let mut manifests = vec![];
             for n in 0..80 {
                 let deltas = deltas(&mut random).into_iter().map(|d| d.delta).collect();
@@ -445,7 +478,7 @@ mod tests {
         let mut empty = deltas(&mut SmallRng::seed_from_u64(1)).remove(0).delta;
         (empty.upserts, empty.deletes, empty.evict_below) = (vec![], vec![], None);
         let manifest = store.seal(BatchId(3), vec![empty]).await.unwrap();
-        assert_eq!(manifest, StateManifest { version: Some(BatchId(3)), segments: vec![] });
+        assert_eq!(manifest, StateManifest { version: Some(BatchId(3)), ..Default::default() });
         assert!(store.seal(BatchId(3), vec![]).await.is_err(), "batch 3 is sealed");
     }
 }

@@ -1,11 +1,12 @@
 //! Opening object stores by their address, and their errors as ours.
 
 use crate::DurableLocalStore;
+use crate::local::NameMayBeLost;
 use acequia_core::disk::Disk;
 use acequia_core::{Error, ErrorKind, Result};
 use object_store::memory::InMemory;
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt};
+use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
 use std::io;
 use std::sync::Arc;
 use url::Url;
@@ -111,9 +112,29 @@ pub(crate) async fn exists(store: &dyn ObjectStore, object: &Path) -> Result<boo
 pub(crate) async fn put_if_absent(
     store: &dyn ObjectStore,
     object: &Path,
-    payload: object_store::PutPayload,
+    payload: PutPayload,
 ) -> Result<bool> {
-    match store.put_opts(object, payload, object_store::PutMode::Create.into()).await {
+    put_new(store, object, payload, PutMode::Create.into()).await
+}
+
+/// As [`put_if_absent`], but a loss of power may take the object, whole (see [`NameMayBeLost`]).
+pub(crate) async fn put_if_absent_for_now(
+    store: &dyn ObjectStore,
+    object: &Path,
+    payload: PutPayload,
+) -> Result<bool> {
+    let mut options = PutOptions::from(PutMode::Create);
+    options.extensions.insert(NameMayBeLost);
+    put_new(store, object, payload, options).await
+}
+
+async fn put_new(
+    store: &dyn ObjectStore,
+    object: &Path,
+    payload: PutPayload,
+    options: PutOptions,
+) -> Result<bool> {
+    match store.put_opts(object, payload, options).await {
         Ok(_) => Ok(true),
         Err(object_store::Error::AlreadyExists { .. }) => Ok(false),
         Err(e) => Err(store_error("writing", object, e)),

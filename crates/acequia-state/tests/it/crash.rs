@@ -4,6 +4,7 @@ use crate::fault::{Fault, FaultStore, objects};
 use crate::records::{commit, offsets};
 use crate::state::{contents, deltas, expected};
 use acequia_core::{BatchId, ErrorKind, Result};
+use acequia_state::state_store::{CARRIED_BYTES, INLINE_BYTES};
 use acequia_state::{Checkpoint, OffsetsOutcome};
 use object_store::ObjectStore;
 use object_store::memory::InMemory;
@@ -13,10 +14,11 @@ use std::sync::Arc;
 const BATCHES: u64 = 20;
 
 /// Runs up to batch `BATCHES - 1` from wherever the checkpoint stands.
-async fn run(store: Arc<dyn ObjectStore>, inline_bytes: u64) -> Result<()> {
+async fn run(store: Arc<dyn ObjectStore>, (inline_bytes, carried_bytes): (u64, u64)) -> Result<()> {
     let checkpoint = Checkpoint::open(store, Path::from("q")).await?;
     let latest = checkpoint.latest().await?;
     let mut state = checkpoint.state_store().with_inline_bytes(inline_bytes);
+    state = state.with_carried_bytes(carried_bytes);
     let mut first = 0;
     if let Some(commit) = latest.commit {
         let restored = contents(&state.restore(&commit.state).await?).await?;
@@ -36,22 +38,23 @@ async fn run(store: Arc<dyn ObjectStore>, inline_bytes: u64) -> Result<()> {
     Ok(())
 }
 
-async fn crash_everywhere(inline_bytes: u64) {
+/// With these limits for merges while sealing and for what commits carry.
+async fn crash_everywhere(limits: (u64, u64)) {
     let counted = FaultStore::new(Arc::new(InMemory::new()));
-    run(Arc::new(counted.clone()), inline_bytes).await.unwrap();
+    run(Arc::new(counted.clone()), limits).await.unwrap();
     let mut crashes = 0;
     for at in 1..=counted.operations() {
         for fault in [Fault::Before, Fault::After] {
             let disk: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
             let crashing = FaultStore::failing(Arc::clone(&disk), at, fault);
-            if let Err(crash) = run(Arc::new(crashing), inline_bytes).await {
+            if let Err(crash) = run(Arc::new(crashing), limits).await {
                 assert_eq!(crash.kind(), ErrorKind::Unavailable, "{at} {fault:?}: {crash}");
                 crashes += 1;
             }
             // A second crash while recovering, at a place that differs from run to run.
             let crashing = FaultStore::failing(Arc::clone(&disk), 1 + at % 17, fault);
-            let _ = run(Arc::new(crashing), inline_bytes).await;
-            run(Arc::clone(&disk), inline_bytes).await.unwrap_or_else(|e| panic!("{at} {fault:?}: {e}"));
+            let _ = run(Arc::new(crashing), limits).await;
+            run(Arc::clone(&disk), limits).await.unwrap_or_else(|e| panic!("{at} {fault:?}: {e}"));
             check_end(disk, &format!("{at} {fault:?}")).await;
         }
     }
@@ -71,10 +74,20 @@ async fn check_end(disk: Arc<dyn ObjectStore>, case: &str) {
 
 #[tokio::test]
 async fn every_crash_is_recovered_from() {
-    crash_everywhere(acequia_state::state_store::INLINE_BYTES).await;
+    crash_everywhere((INLINE_BYTES, CARRIED_BYTES)).await;
+}
+
+#[tokio::test]
+async fn every_crash_is_recovered_from_with_segments_of_their_own() {
+    crash_everywhere((INLINE_BYTES, 0)).await;
 }
 
 #[tokio::test]
 async fn every_crash_is_recovered_from_with_merges_in_the_background() {
-    crash_everywhere(0).await;
+    crash_everywhere((0, 0)).await;
+}
+
+#[tokio::test]
+async fn every_crash_is_recovered_from_with_carried_segments_merged_in_the_background() {
+    crash_everywhere((0, CARRIED_BYTES)).await;
 }

@@ -3,7 +3,7 @@
 use crate::records::{commit, offsets};
 use crate::state::{contents, deltas, expected};
 use acequia_core::disk::Disk;
-use acequia_core::{BatchId, QueryId};
+use acequia_core::{BatchId, ErrorKind, QueryId};
 use acequia_state::{Checkpoint, CommitOutcome, open_store};
 use object_store::path::Path;
 use std::path::PathBuf;
@@ -11,8 +11,9 @@ use std::path::PathBuf;
 /// What is in the kept checkpoint: this many batches done, and one more begun.
 const BATCHES: u64 = 10;
 
-fn kept() -> PathBuf {
-    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/checkpoint-1"))
+/// By the format that it was written in.
+fn kept(format: u32) -> PathBuf {
+    PathBuf::from(format!("{}/tests/data/checkpoint-{format}", env!("CARGO_MANIFEST_DIR")))
 }
 
 fn copy(from: &std::path::Path, to: &std::path::Path) {
@@ -30,8 +31,26 @@ fn copy(from: &std::path::Path, to: &std::path::Path) {
 #[tokio::test]
 async fn checkpoint_of_format_1_is_continued() {
     let dir = tempfile::tempdir().unwrap();
-    copy(&kept(), dir.path());
+    copy(&kept(1), dir.path());
     goes_on(dir.path()).await;
+}
+
+#[tokio::test]
+async fn checkpoint_of_format_2_is_continued() {
+    let dir = tempfile::tempdir().unwrap();
+    copy(&kept(2), dir.path());
+    goes_on(dir.path()).await;
+}
+
+#[tokio::test]
+async fn checkpoint_of_format_1_needs_the_offsets_of_its_last_batch() {
+    let dir = tempfile::tempdir().unwrap();
+    copy(&kept(1), dir.path());
+    std::fs::remove_file(dir.path().join("offsets/9")).unwrap();
+    let (store, prefix) = open_store(dir.path().to_str().unwrap(), &Disk::default()).unwrap();
+    let error = Checkpoint::open(store, prefix).await.unwrap().latest().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Data);
+    assert!(error.message().contains("offsets/9"), "{error}");
 }
 
 /// What is to be kept when the format changes: copy this directory under the new format's name.

@@ -4,7 +4,7 @@ use crate::fault::{FaultStore, objects};
 use crate::records::{commit, offsets, open, run_batches};
 use acequia_core::ErrorKind;
 use acequia_core::disk::Disk;
-use acequia_state::{CommitOutcome, Latest, OffsetsOutcome, StateManifest, open_store};
+use acequia_state::{CommitOutcome, CommitRecord, Latest, OffsetsOutcome, StateManifest, open_store};
 use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
@@ -169,34 +169,67 @@ async fn runs_that_fight_over_a_checkpoint_decide_each_batch_once() {
 #[tokio::test]
 async fn files_that_do_not_fit_together_are_named() {
     for (removed, named) in [
-        ("q/commits/4", "q/commits/3"),
-        ("q/offsets/5", "q/offsets/5"),
-        ("q/metadata.json", "q/metadata.json"),
+        (&["q/commits/4", "q/commits/5"][..], "q/commits/3"),
+        (&["q/commits/3", "q/commits/4", "q/commits/5"], "q/offsets/5"),
+        (&["q/metadata.json"], "q/metadata.json"),
     ] {
         let store = memory();
         let run = open(&store).await;
         run_batches(&run, 0..6).await;
-        store.delete(&Path::from(removed)).await.unwrap();
-        if removed.contains('4') {
-            store.delete(&Path::from("q/commits/5")).await.unwrap();
-        } else if removed.contains('5') {
-            store.delete(&Path::from("q/offsets/4")).await.unwrap();
+        for name in removed {
+            store.delete(&Path::from(*name)).await.unwrap();
         }
         let opened = acequia_state::Checkpoint::open(Arc::clone(&store), Path::from("q")).await;
         let error = match opened {
             Ok(run) => run.latest().await.unwrap_err(),
             Err(e) => e,
         };
-        assert_eq!(error.kind(), ErrorKind::Data, "{removed}: {error}");
-        assert!(error.message().contains(named), "{removed}: {error}");
+        assert_eq!(error.kind(), ErrorKind::Data, "{removed:?}: {error}");
+        assert!(error.message().contains(named), "{removed:?}: {error}");
     }
 }
 
 #[tokio::test]
-async fn damaged_last_record_is_an_error_and_not_the_record_before_it() {
-    for name in ["q/commits/5", "q/offsets/5"] {
+async fn lost_offsets_are_those_of_the_commit_or_decided_anew() {
+    let done = |epoch| commit(5, epoch, StateManifest::default());
+    for lost in 0..16 {
         let store = memory();
-        run_batches(&open(&store).await, 0..6).await;
+        let run = open(&store).await;
+        run_batches(&run, 0..6).await;
+        let begun = offsets(6, run.epoch());
+        run.write_offsets(&begun).await.unwrap();
+        for n in (3..7).filter(|n| lost >> (n - 3) & 1 == 1) {
+            store.delete(&Path::from(format!("q/offsets/{n}"))).await.unwrap();
+        }
+        let next = open(&store).await;
+        let latest = next.latest().await.unwrap();
+        let expected = if lost & 8 == 0 { begun } else { offsets(5, run.epoch()) };
+        assert_eq!(latest, Latest { offsets: Some(expected), commit: Some(done(run.epoch())) }, "{lost:b}");
+        if lost & 8 != 0 {
+            run_batches(&next, 6..20).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn commit_that_does_not_say_what_its_batch_was_is_refused() {
+    let store = memory();
+    let run = open(&store).await;
+    let whole = commit(0, run.epoch(), StateManifest::default());
+    for offsets in [None, Some(offsets(1, run.epoch()))] {
+        let refused = run.write_commit(&CommitRecord { offsets, ..whole.clone() }).await;
+        assert_eq!(refused.unwrap_err().kind(), ErrorKind::Internal);
+    }
+    assert_eq!(run.write_commit(&whole).await.unwrap(), CommitOutcome::Committed);
+}
+
+#[tokio::test]
+async fn damaged_last_record_is_an_error_and_not_the_record_before_it() {
+    for name in ["q/commits/5", "q/offsets/6"] {
+        let store = memory();
+        let run = open(&store).await;
+        run_batches(&run, 0..6).await;
+        run.write_offsets(&offsets(6, run.epoch())).await.unwrap();
         store.put(&Path::from(name), "".into()).await.unwrap();
         let error = open(&store).await.latest().await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Data);

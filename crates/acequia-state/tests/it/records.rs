@@ -28,6 +28,7 @@ pub(crate) fn commit(batch: u64, epoch: Epoch, state: StateManifest) -> CommitRe
     CommitRecord {
         batch: BatchId(batch),
         epoch,
+        offsets: Some(offsets(batch, epoch)),
         next_watermark: WatermarkState::default(),
         state,
         receipts: vec![],

@@ -4,13 +4,14 @@ use crate::fault::{FaultStore, objects};
 use crate::records::{commit, offsets, open};
 use acequia_core::state::{TableDef, TableDelta, TableKind};
 use acequia_core::{BatchId, Error, ErrorKind, OperatorId, Result};
+use acequia_state::state_store::CARRIED_BYTES;
 use acequia_state::{Checkpoint, StateManifest, StateReader, StateStore};
 use arrow::array::{AsArray, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Int64Type, Schema};
 use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 const KEYS: u64 = 50;
@@ -103,29 +104,78 @@ async fn two_thousand_batches_cost_the_same_each_and_leave_few_files() {
 
 #[tokio::test]
 async fn kept_versions_can_be_read_and_forgotten_ones_are_gone() {
+    for carried_bytes in [0, CARRIED_BYTES] {
+        let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+        let checkpoint = open(&store).await;
+        let mut state = checkpoint.state_store().with_inline_bytes(0).with_carried_bytes(carried_bytes);
+        for n in 0..100 {
+            run_batch(&checkpoint, &mut state, n).await;
+        }
+        for n in 95..100 {
+            let manifest = checkpoint.commit(BatchId(n)).await.unwrap().unwrap().state;
+            assert_eq!(contents(&state.read(&manifest).await.unwrap()).await.unwrap(), expected(n));
+        }
+        let needed: BTreeSet<_> = (95..100).map(|n| format!("q/commits/{n}")).collect();
+        let carrying = carrying(&checkpoint, 95..100).await;
+        assert_eq!(carrying.is_empty(), carried_bytes == 0);
+        let commits = objects(&*store).await.into_iter().filter(|name| name.starts_with("q/commits/"));
+        assert_eq!(commits.collect::<BTreeSet<_>>(), &needed | &carrying);
+    }
+}
+
+/// The commits that carry a segment of these batches' states.
+async fn carrying(checkpoint: &Checkpoint, batches: std::ops::Range<u64>) -> BTreeSet<String> {
+    let mut carrying = BTreeSet::new();
+    for n in batches {
+        let segments = checkpoint.commit(BatchId(n)).await.unwrap().unwrap().state.segments;
+        carrying.extend(segments.iter().filter_map(|s| s.carried_by).map(|n| format!("q/commits/{n}")));
+    }
+    carrying
+}
+
+/// State that changes once and then not for long: its segment outlives the log of its batch, and the run too.
+#[tokio::test]
+async fn commit_stays_for_the_segment_that_it_carries_and_goes_with_it() {
     let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
-    let checkpoint = open(&store).await;
-    let mut state = checkpoint.state_store().with_inline_bytes(0);
-    for n in 0..100 {
-        run_batch(&checkpoint, &mut state, n).await;
+    let commits = async || {
+        let names = objects(&*store).await.into_iter();
+        names.filter_map(|name| name.strip_prefix("q/commits/")?.parse().ok()).collect::<BTreeSet<u64>>()
+    };
+    let mut manifest = StateManifest::default();
+    for run in 0..4 {
+        let checkpoint = open(&store).await;
+        let mut state = checkpoint.state_store();
+        if run > 0 {
+            manifest = checkpoint.latest().await.unwrap().commit.unwrap().state;
+        }
+        state.restore(&manifest).await.unwrap();
+        for n in run * 20..run * 20 + 20 {
+            checkpoint.write_offsets(&offsets(n, checkpoint.epoch())).await.unwrap();
+            let changes = if n == 0 || n >= 40 { deltas(n) } else { vec![] };
+            manifest = state.seal(BatchId(n), changes).await.unwrap();
+            checkpoint.write_commit(&commit(n, checkpoint.epoch(), manifest.clone())).await.unwrap();
+            checkpoint.purge(5).await.unwrap();
+        }
+        let carried_by_first = manifest.segments.iter().any(|s| s.carried_by == Some(BatchId(0)));
+        assert_eq!((carried_by_first, commits().await.contains(&0)), (run < 2, run < 2), "run {run}");
+        assert!(commits().await.len() <= 5 + manifest.segments.len() + 5, "{:?}", commits().await);
+        if run < 2 {
+            let found = contents(&state.read(&manifest).await.unwrap()).await.unwrap();
+            assert_eq!(found, expected(0));
+        }
     }
-    for n in 95..100 {
-        let manifest = checkpoint.commit(BatchId(n)).await.unwrap().unwrap().state;
-        assert_eq!(contents(&state.read(&manifest).await.unwrap()).await.unwrap(), expected(n));
-    }
-    assert_eq!(checkpoint.commit(BatchId(94)).await.unwrap(), None);
 }
 
 #[tokio::test]
 async fn segments_of_a_run_that_crashed_go_with_the_first_commit_of_the_next() {
     let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
     let old = open(&store).await;
-    let mut state = old.state_store();
+    let mut state = old.state_store().with_carried_bytes(0);
     run_batch(&old, &mut state, 0).await;
     state.seal(BatchId(1), deltas(1)).await.unwrap();
     let new = open(&store).await;
     let latest = new.latest().await.unwrap().commit.unwrap();
-    let mut state = new.state_store();
+    let mut state = new.state_store().with_carried_bytes(0);
     state.restore(&latest.state).await.unwrap();
     new.purge(5).await.unwrap();
     assert!(
@@ -140,15 +190,22 @@ async fn segments_of_a_run_that_crashed_go_with_the_first_commit_of_the_next() {
 
 #[tokio::test]
 async fn missing_segment_is_named() {
-    let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
-    let checkpoint = open(&store).await;
-    let mut state = checkpoint.state_store();
-    let manifest = run_batch(&checkpoint, &mut state, 0).await;
-    let object = format!("q/state/{}", manifest.segments[0].name);
-    store.delete(&Path::from(object.as_str())).await.unwrap();
-    let error = state.restore(&manifest).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Data);
-    assert!(error.message().contains(&object), "{error}");
+    for carried_bytes in [0, CARRIED_BYTES] {
+        let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+        let checkpoint = open(&store).await;
+        let mut state = checkpoint.state_store().with_carried_bytes(carried_bytes);
+        run_batch(&checkpoint, &mut state, 0).await;
+        let manifest = run_batch(&checkpoint, &mut state, 1).await;
+        let object = match manifest.segments[0].carried_by {
+            Some(batch) => format!("q/commits/{batch}"),
+            None => format!("q/state/{}", manifest.segments[0].name),
+        };
+        assert_eq!(object.contains("commits"), carried_bytes > 0);
+        store.delete(&Path::from(object.as_str())).await.unwrap();
+        let error = state.restore(&manifest).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Data);
+        assert!(error.message().contains(&object), "{error}");
+    }
 }
 
 /// Every byte flipped and every length cut: an error that names the file.
@@ -156,7 +213,7 @@ async fn missing_segment_is_named() {
 async fn damage_anywhere_in_a_segment_is_data_naming_the_file() {
     let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
     let checkpoint = open(&store).await;
-    let mut state = checkpoint.state_store();
+    let mut state = checkpoint.state_store().with_carried_bytes(0);
     let manifest = state.seal(BatchId(0), deltas(0)).await.unwrap();
     let object = Path::from(format!("q/state/{}", manifest.segments[0].name));
     let whole = store.get(&object).await.unwrap().bytes().await.unwrap();
@@ -173,6 +230,48 @@ async fn damage_anywhere_in_a_segment_is_data_naming_the_file() {
     }
 }
 
+/// The same of a commit that carries a segment, when it is the last one and when a later one needs the segment. Of the
+/// latter nobody reads the record.
+#[tokio::test]
+async fn damage_anywhere_in_a_commit_is_data_naming_the_file() {
+    let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+    let checkpoint = open(&store).await;
+    let mut state = checkpoint.state_store();
+    run_batch(&checkpoint, &mut state, 0).await;
+    let last = run_batch(&checkpoint, &mut state, 1).await;
+    let [older, newer] = &last.segments[..] else { panic!("{last:?}") };
+    for (n, segment) in [(0, older), (1, newer)] {
+        assert_eq!(segment.carried_by, Some(BatchId(n)));
+        let object = Path::from(format!("q/commits/{n}"));
+        let whole = store.get(&object).await.unwrap().bytes().await.unwrap();
+        let unread = if n == 0 { whole.len() - segment.bytes as usize } else { 0 };
+        for i in 0..whole.len() {
+            let mut flipped = whole.to_vec();
+            flipped[i] ^= 1 << (i % 8);
+            let longer = [&whole[..], &whole[i..=i]].concat();
+            for (what, damaged) in [("flipped", flipped), ("cut", whole[..i].to_vec()), ("longer", longer)] {
+                store.put(&object, damaged.into()).await.unwrap();
+                let read = async {
+                    let commit = checkpoint.latest().await?.commit.unwrap();
+                    contents(&state.read(&commit.state).await?).await
+                };
+                let case = format!("commit {n}, {what} at byte {i}");
+                match read.await {
+                    Ok(found) => {
+                        assert!(what == "flipped" && i < unread, "{case}");
+                        assert_eq!(found, expected(1), "{case}");
+                    }
+                    Err(error) => {
+                        assert_eq!(error.kind(), ErrorKind::Data, "{case}: {error}");
+                        assert!(error.message().contains(object.as_ref()), "{case}: {error}");
+                    }
+                }
+            }
+        }
+        store.put(&object, whole.into()).await.unwrap();
+    }
+}
+
 #[tokio::test]
 async fn segment_that_took_the_place_of_another_is_noticed() {
     let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
@@ -180,7 +279,8 @@ async fn segment_that_took_the_place_of_another_is_noticed() {
     for prefix in ["a", "b"] {
         let checkpoint = Checkpoint::open(Arc::clone(&store), Path::from(prefix)).await.unwrap();
         let n = if prefix == "a" { 1 } else { 2 };
-        manifests.push(checkpoint.state_store().seal(BatchId(0), deltas(n)).await.unwrap());
+        let mut state = checkpoint.state_store().with_carried_bytes(0);
+        manifests.push(state.seal(BatchId(0), deltas(n)).await.unwrap());
     }
     let name = &manifests[0].segments[0].name;
     let bytes = store.get(&Path::from(format!("b/state/{name}"))).await.unwrap().bytes().await.unwrap();

@@ -1,15 +1,17 @@
 //! The micro-batch protocol.
 //!
 //! ```text
-//! 1 choose    offsets per source, watermark, batch time   -> offsets/N   what batch N is, for ever
+//! 1 choose    offsets per source, watermark, batch time   -> offsets/N   what batch N is
 //! 2 run       the plan over exactly that
-//! 3 seal      the state delta of batch N                  -> state segment
-//! 4 write     the sink stages its output, returns receipts
-//! 5 commit    state, receipts, next watermark             -> commits/N   the one decision
+//! 3 write     the sink stages its output, returns receipts
+//! 4 seal      the state delta of batch N                  -> a state segment, unless the commit carries it
+//! 5 commit    what N was, state, receipts, next watermark -> commits/N   the one decision
 //! 6 publish   the sink makes batch N visible, idempotent
 //! ```
 //! A restart finds either `commits/N`, publishes it again if need be and goes on with N+1; or `offsets/N` without it,
-//! and runs N again with the same offsets, watermark and time over state N-1. The fence is checked before every batch.
+//! and runs N again with the same offsets, watermark and time over state N-1. A loss of power may also take `offsets/N`:
+//! then N is decided anew (`acequia_state::checkpoint` says why that does no harm). The fence is checked before every
+//! batch.
 
 use super::execute::BatchRun;
 use super::output::OutputShape;
@@ -317,6 +319,7 @@ impl MicroBatches {
         let record = CommitRecord {
             batch: offsets.batch,
             epoch: durability.checkpoint.epoch(),
+            offsets: Some(offsets.clone()),
             next_watermark: self.tracker.state().clone(),
             state,
             receipts: receipts.to_vec(),

@@ -167,7 +167,7 @@ impl MicroBatches {
         }
         self.next = latest.commit.as_ref().map_or(BatchId(0), |commit| commit.batch.next());
         self.pending = latest.offsets.clone().filter(|offsets| offsets.batch == self.next);
-        self.in_force = in_force(self.durability.as_ref(), &latest, self.pending.is_some()).await?;
+        self.in_force = in_force(latest.commit.as_ref());
         self.sources = self.open_sources(latest.offsets.as_ref(), kept).await?;
         let state = match (&self.pending, latest.commit) {
             // A batch that is run again has the watermarks that it was given, those of ended and idle streams included.
@@ -263,13 +263,9 @@ async fn publish_again(sink: &dyn Sink, commit: &CommitRecord, own: bool) -> Res
 }
 
 /// The watermark in force in the last committed batch.
-async fn in_force(durability: Option<&Durability>, latest: &Latest, pending: bool) -> Result<Watermark> {
-    let last = match (durability, &latest.commit) {
-        (Some(durability), Some(commit)) if pending => durability.checkpoint.offsets(commit.batch).await?,
-        (_, Some(_)) => latest.offsets.clone(),
-        (_, None) => None,
-    };
-    Ok(last.map_or(Watermark::UNKNOWN, |offsets| offsets.watermark.global))
+fn in_force(last: Option<&CommitRecord>) -> Watermark {
+    let offsets = last.and_then(|commit| commit.offsets.as_ref());
+    offsets.map_or(Watermark::UNKNOWN, |offsets| offsets.watermark.global)
 }
 
 fn check_streams(last: &OffsetRecord, now: Vec<&str>) -> Result<()> {

@@ -43,6 +43,15 @@ async fn queries_of_format_1_go_on() {
     }
 }
 
+#[tokio::test]
+async fn queries_of_format_2_go_on() {
+    for case in CASES {
+        let place = Place::new();
+        copy(&kept(2, case.name), place.root());
+        goes_on(&place, case).await;
+    }
+}
+
 /// What is to be kept when the format changes: copy these directories under the new format's number.
 #[tokio::test]
 async fn queries_left_today_go_on_like_kept_ones() {

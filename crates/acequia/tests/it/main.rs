@@ -5,3 +5,4 @@
 mod durability;
 mod kept;
 mod power;
+mod syncs;

@@ -2,6 +2,7 @@
 //! refuses, the next run goes on and the output is that of an undisturbed run. Checkpoint and output are on one disk,
 //! every step on which is recorded.
 
+mod lost;
 mod model;
 
 use crate::durability::lines;
@@ -61,6 +62,13 @@ pub(crate) const CASES: &[Case] = &[
         query: "SELECT DISTINCT bidder % 40 AS k FROM b EMIT APPEND",
     },
 ];
+
+/// A query the state of whose batches is too large to go with their commits.
+const LARGE: Case = Case {
+    name: "large state",
+    sink: "connector = 'file', format = 'json'",
+    query: "SELECT n, total FROM (SELECT key, count(*) AS n, sum(price) AS total FROM (SELECT sha512(concat(price, ' ', auction, ' ', k)) AS key, price FROM (SELECT auction, price, unnest(range(0, 20)) AS k FROM b)) GROUP BY key) WHERE total % 97 = 0 EMIT CHANGES",
+};
 
 /// One directory with checkpoint and output, filled again and again.
 pub(crate) struct Place {

@@ -4,13 +4,14 @@
 //! sync of their directory has made durable yet, and of every file how much of its content is synced. An *image* is
 //! one disk that a power cut may leave:
 //! - any subset of the pending changes of names, each directory's in their order. A rename within a directory is one
-//!   change; one between directories may leave both names, but never none;
+//!   change; one between directories may leave both names, but never none. Changes that were pending when some
+//!   directory was last synced have been in every combination before: of them all, none, and some at random;
 //! - of a file's unsynced bytes all, half, none, or zeros in their place. A torn write is one of these.
 
 use acequia_core::disk::{DiskObserver, Step, parent};
 use parking_lot::Mutex;
-use rand::Rng;
 use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -146,6 +147,10 @@ pub(super) struct Model {
     names: BTreeMap<PathBuf, Entry>,
     durable: BTreeMap<PathBuf, Entry>,
     pending: Vec<Change>,
+    /// How many of these are older than the last sync of a directory.
+    stale: usize,
+    /// How many syncs there were.
+    syncs: u64,
 }
 
 impl Model {
@@ -209,6 +214,8 @@ impl Model {
                 let now: Vec<Change> = now;
                 now.iter().for_each(|change| change.apply(&mut self.durable));
                 self.pending = later;
+                self.stale = self.pending.len();
+                self.syncs += 1;
             }
             Op::MakeDirectory(_) | Op::Create(_) | Op::Link(..) | Op::Remove(_) => {}
         }
@@ -226,22 +233,42 @@ impl Model {
         }
     }
 
-    /// Every disk that a power cut now may leave; of very many pending changes, a choice that holds none, all, each
-    /// alone, each missing, and some at random.
-    pub(super) fn images(&self, random: &mut SmallRng) -> BTreeSet<Image> {
+    /// Which of the pending changes a cut may keep. Of very many fresh ones a choice that holds none, all, each alone,
+    /// each missing, and some at random.
+    fn choices(&self, random: &mut SmallRng) -> BTreeSet<u64> {
         const EXHAUSTIVE: usize = 5;
-        let count = self.pending.len();
-        let all = (1_u64 << count.min(63)) - 1;
-        let masks: BTreeSet<u64> = if count <= EXHAUSTIVE {
+        let count = self.pending.len() - self.stale;
+        let all = (1_u64 << count) - 1;
+        let fresh: BTreeSet<u64> = if count <= EXHAUSTIVE {
             (0..=all).collect()
         } else {
             let one = (0..count).flat_map(|bit| [1 << bit, all & !(1 << bit)]);
             one.chain([0, all]).chain((0..8).map(|_| random.random_range(0..=all))).collect()
         };
+        let all_stale = (1_u64 << self.stale) - 1;
+        // The same between two syncs, as most of the images are then.
+        let some = SmallRng::seed_from_u64(self.syncs).random_range(0..=all_stale);
+        let with = |fresh: u64, stale: u64| fresh << self.stale | stale;
+        let mut choices: BTreeSet<u64> = BTreeSet::from([with(0, some), with(all, some)]);
+        choices.extend(fresh.into_iter().flat_map(|fresh| [with(fresh, 0), with(fresh, all_stale)]));
+        choices
+    }
+
+    /// What is left when every change of names is kept but those that add one in a directory called so.
+    pub(super) fn image_losing_names_in(&self, directory: &str) -> Image {
+        let mut names = self.durable.clone();
+        let lost =
+            |change: &Change| matches!(change, Change::Add(path, _) if parent(path).ends_with(directory));
+        self.pending.iter().filter(|change| !lost(change)).for_each(|change| change.apply(&mut names));
+        self.image(&names, Unsynced::Kept)
+    }
+
+    /// Disks that a power cut now may leave.
+    pub(super) fn images(&self, random: &mut SmallRng) -> BTreeSet<Image> {
         let mut images = BTreeSet::new();
-        for mask in masks {
+        for choice in self.choices(random) {
             let mut names = self.durable.clone();
-            let kept = self.pending.iter().enumerate().filter(|(bit, _)| mask >> bit & 1 == 1);
+            let kept = self.pending.iter().enumerate().filter(|(bit, _)| choice >> bit & 1 == 1);
             kept.for_each(|(_, change)| change.apply(&mut names));
             for unsynced in [Unsynced::Kept, Unsynced::Half, Unsynced::Lost, Unsynced::Zeros] {
                 images.insert(self.image(&names, unsynced));
@@ -302,7 +329,6 @@ pub(super) fn materialize(root: &Path, image: &Image) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rand::SeedableRng;
 
     fn images(ops: &[Op]) -> Vec<Vec<String>> {
         let mut model = Model::of(&Image::from([("/r".into(), None)]));
