@@ -88,11 +88,12 @@ fn run(operator: &mut dyn Operator, batch: u64, rows: &RecordBatch) -> usize {
 /// Fills the state with every key, then measures batches of random ones.
 fn measure(
     criterion: &mut Criterion,
+    group: &str,
     id: BenchmarkId,
     mut operator: Box<dyn Operator>,
     rows: &[RecordBatch],
 ) {
-    let mut group = criterion.benchmark_group("aggregate");
+    let mut group = criterion.benchmark_group(group);
     group.throughput(Throughput::Elements(ROWS as u64));
     for (batch, rows) in rows.iter().enumerate() {
         run(operator.as_mut(), batch as u64, rows);
@@ -122,7 +123,7 @@ fn aggregates(criterion: &mut Criterion) {
             let spec = spec(sql, Emit::Upserts);
             let input: Vec<RecordBatch> = all.iter().map(|rows| input_of(rows, &spec)).collect();
             let operator = AggregateOperator::try_new(spec).unwrap();
-            measure(criterion, BenchmarkId::new(name, keys), Box::new(operator), &input);
+            measure(criterion, "aggregate", BenchmarkId::new(name, keys), Box::new(operator), &input);
         }
     }
 }
@@ -132,7 +133,7 @@ fn shards(criterion: &mut Criterion) {
     let spec = spec("SELECT k, count(*), sum(v) FROM t GROUP BY k", Emit::Upserts);
     let input: Vec<RecordBatch> = (0..64).map(|seed| input_of(&rows(100_000, ROWS, seed), &spec)).collect();
     let operator = Sharding::aggregate(spec, Shards::new(4).unwrap()).unwrap().operator;
-    measure(criterion, BenchmarkId::new("bigint key, four shards", 100_000), operator, &input);
+    measure(criterion, "four shards", BenchmarkId::new("bigint key", 100_000), operator, &input);
 }
 
 fn duplicates(criterion: &mut Criterion) {
@@ -144,7 +145,13 @@ fn duplicates(criterion: &mut Criterion) {
         expiry: Expiry::Never,
     };
     let operator = DropDuplicatesOperator::try_new(spec).unwrap();
-    measure(criterion, BenchmarkId::new("drop duplicates", 100_000), Box::new(operator), &input);
+    measure(
+        criterion,
+        "drop duplicates",
+        BenchmarkId::new("bigint key", 100_000),
+        Box::new(operator),
+        &input,
+    );
 }
 
 criterion_group!(benches, aggregates, shards, duplicates);

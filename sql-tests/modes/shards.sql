@@ -51,3 +51,8 @@ SET acequia.shards = 1025;
 SET acequia.shards = 'many';
 -- error: acequia.shards
 SET acequia.shard = 4;
+
+SET acequia.shards = 'auto';
+CREATE STREAM later (k BIGINT);
+SELECT k, count(*) AS n FROM later GROUP BY k EMIT UPDATE WITH (name = 'by_itself');
+INSERT INTO later VALUES (1), (2), (1);

@@ -78,11 +78,9 @@ fn is_row_wise(plan: &Arc<dyn ExecutionPlan>) -> bool {
     if plan.is::<DeltaExec>() {
         return true;
     }
-    if kept_build_side(plan) {
-        return plan.children().last().is_some_and(|probe| is_row_wise(probe));
-    }
+    // A join whose build side is kept would do, but each of its runs leaves counters behind that are never freed.
     let alone = plan.is::<FilterExec>() || plan.is::<ProjectionExec>() || plan.is::<WatermarkExec>();
-    alone && plan.children().into_iter().all(is_row_wise)
+    alone && plan.fetch().is_none() && plan.children().into_iter().all(is_row_wise)
 }
 
 /// Whether the plan does more than to choose columns.

@@ -292,7 +292,7 @@ impl MicroBatches {
                 leaves[open.leaf] = Some(open.rows);
                 metrics[open.leaf] = open.metrics;
             }
-            source.read_ahead(&range.end, sources).await?;
+            source.read_ahead(&range.end, sources).await;
         }
         Ok((leaves, metrics))
     }

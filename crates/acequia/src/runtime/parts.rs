@@ -1,7 +1,6 @@
 //! Large batches in parts: each part goes through an island, and what follows it, on a thread of the pool.
 //!
-//! Parts keep their order, and how rows are cut into them depends on nothing but the rows and their record batches: a
-//! batch that is run again computes the same to the last bit.
+//! Parts keep their order, and how rows are cut into them depends on nothing but the rows and their record batches.
 
 use super::workers;
 use crate::error::into_datafusion;
@@ -12,8 +11,11 @@ use datafusion::physical_plan::SendableRecordBatchStream;
 use futures::{Stream, StreamExt, TryStreamExt, stream};
 use std::sync::Arc;
 
-/// Rows of a part.
+/// Rows of a part, unless they take more than [`PART_BYTES`].
 const PART_ROWS: usize = 32 * 1024;
+
+/// A part is full when its record batches take so much memory.
+const PART_BYTES: usize = 16 << 20;
 
 /// Parts with fewer rows are computed where they are: that takes no longer than a hand-over to another thread.
 const SMALL_ROWS: usize = 4 * 1024;
@@ -50,11 +52,11 @@ pub(super) fn in_parts<T: Send + 'static>(
     done.map_ok(|part| stream::iter(part.into_iter().map(Ok))).try_flatten()
 }
 
-/// The rows in parts of [`PART_ROWS`], but for the last one.
+/// The rows in parts.
 fn parts(rows: SendableRecordBatchStream) -> impl Stream<Item = Result<Vec<RecordBatch>>> + Send {
     stream::try_unfold((rows, None::<RecordBatch>), |(mut rows, mut rest)| async move {
-        let (mut part, mut count) = (vec![], 0);
-        while count < PART_ROWS {
+        let (mut part, mut count, mut bytes) = (vec![], 0, 0);
+        while count < PART_ROWS && bytes < PART_BYTES {
             let next = match rest.take() {
                 Some(rest) => Some(rest),
                 None => rows.try_next().await?,
@@ -66,6 +68,7 @@ fn parts(rows: SendableRecordBatchStream) -> impl Stream<Item = Result<Vec<Recor
                 batch = batch.slice(0, room);
             }
             count += batch.num_rows();
+            bytes += batch.get_array_memory_size();
             part.push(batch);
         }
         Ok((!part.is_empty()).then_some((part, (rows, rest))))

@@ -31,8 +31,8 @@ pub(super) struct SourceRun {
     pub(super) ended: bool,
     /// Whether its end closes its windows.
     pub(super) final_watermark: bool,
-    /// What the batch after this one will read.
-    pub(super) ahead: Option<Ahead>,
+    /// What the batch after this one will read, or why that could not be opened.
+    pub(super) ahead: Option<Result<Ahead>>,
 }
 
 /// A range that was opened before its batch was decided.
@@ -68,9 +68,11 @@ impl SourceRun {
     /// The end of the next batch: the one that was read ahead to, or what the source says.
     pub(super) async fn advance(&mut self) -> Result<Advance> {
         match &self.ahead {
-            Some(ahead) if ahead.start == self.position => {
+            Some(Ok(ahead)) if ahead.start == self.position => {
                 Ok(Advance::To { end: ahead.end.clone(), step: None })
             }
+            // Told only now, between two batches: the batch that ran had no part in it.
+            Some(Err(_)) => Err(self.ahead.take().and_then(Result::err).unwrap_or_else(no_error)),
             _ => self.source.next_offset(self.position.as_ref()).await.map_err(self.context()),
         }
     }
@@ -86,22 +88,23 @@ impl SourceRun {
             _ => vec![],
         };
         match self.ahead.take() {
-            Some(Ahead { opened, .. }) if opened.splits == splits => Ok(opened.leaves),
+            Some(Ok(Ahead { opened, .. })) if opened.splits == splits => Ok(opened.leaves),
             _ => Ok(self.open_splits(splits, leaves)?.leaves),
         }
     }
 
     /// Begins to read what the batch after the one that ends here will read, if the source knows.
-    pub(super) async fn read_ahead(&mut self, start: &Option<Offset>, leaves: &[SourceLeaf]) -> Result<()> {
-        if workers::threads() < 2 || !self.source.knows_next(start.as_ref()) {
-            return Ok(());
+    pub(super) async fn read_ahead(&mut self, start: &Option<Offset>, leaves: &[SourceLeaf]) {
+        if workers::threads() > 1 && self.source.knows_next(start.as_ref()) {
+            self.ahead = self.open_next(start, leaves).await.transpose();
         }
+    }
+
+    async fn open_next(&mut self, start: &Option<Offset>, leaves: &[SourceLeaf]) -> Result<Option<Ahead>> {
         let advance = self.source.next_offset(start.as_ref()).await.map_err(self.context())?;
-        if let Advance::To { end, step: None } = advance {
-            let opened = self.open_splits(self.splits(start, &end).await?, leaves)?;
-            self.ahead = Some(Ahead { start: start.clone(), end, opened });
-        }
-        Ok(())
+        let Advance::To { end, step: None } = advance else { return Ok(None) };
+        let opened = self.open_splits(self.splits(start, &end).await?, leaves)?;
+        Ok(Some(Ahead { start: start.clone(), end, opened }))
     }
 
     async fn splits(&self, start: &Option<Offset>, end: &Offset) -> Result<Vec<Split>> {
@@ -132,6 +135,13 @@ impl SourceRun {
     }
 }
 
+fn no_error() -> Error {
+    Error::internal("reading ahead has failed without an error")
+}
+
+/// Splits of a leaf that are open at once, at most: each has a thread and a buffer.
+const OPEN_SPLITS: usize = 4;
+
 /// Reads splits for one leaf.
 struct Reads {
     reader: Arc<dyn SplitReader>,
@@ -140,14 +150,15 @@ struct Reads {
 }
 
 impl Reads {
-    /// The rows of the splits, one after the other; as many splits are open as there are threads.
+    /// The rows of the splits, one after the other; several are open, that they may be decoded on several threads.
     fn rows(self, splits: Vec<Split>) -> RecordStream {
         let mut waiting = splits.into_iter();
         let mut next = move || {
             let split = waiting.next()?;
             Some(self.reader.read(&split, self.projection.as_deref(), &self.metrics))
         };
-        let mut open: VecDeque<_> = std::iter::from_fn(&mut next).take(workers::threads()).collect();
+        let mut open: VecDeque<_> =
+            std::iter::from_fn(&mut next).take(workers::threads().min(OPEN_SPLITS)).collect();
         let in_order = std::iter::from_fn(move || {
             let first = open.pop_front()?;
             open.extend(next());

@@ -140,7 +140,8 @@ impl MicroBatches {
             // A source has failed and may not know where it is.
             return self.recover_again().await;
         }
-        // A running batch does not touch the sources, and what a socket has received lives only there.
+        // A running batch does no more than to read ahead, the failure of which is told between two batches, and what a
+        // socket has received lives only in its source.
         let kept = std::mem::take(&mut self.sources);
         self.plan = (self.recipe.replan)().await?;
         self.recover(kept).await

@@ -22,7 +22,11 @@ fn pool() -> Result<Handle> {
     if let Some(pool) = pool.as_ref() {
         return Ok(pool.handle().clone());
     }
-    let made = Builder::new_multi_thread().worker_threads(threads()).thread_name("acequia-worker").build();
+    let made = Builder::new_multi_thread()
+        .worker_threads(threads())
+        .thread_name("acequia-worker")
+        .enable_all()
+        .build();
     let made = made.map_err(|e| Error::from(e).context("start the threads for large batches"))?;
     Ok(pool.insert(made).handle().clone())
 }

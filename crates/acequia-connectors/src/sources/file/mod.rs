@@ -228,7 +228,9 @@ impl Source for FileSource {
     }
 
     fn knows_next(&self, start: Option<&Offset>) -> bool {
-        position(start).is_ok_and(|start| start.files < self.log.end()) || !self.queue.is_empty()
+        // To find the end of a number of rows is work.
+        let listed = || position(start).is_ok_and(|s| s.files < self.log.end()) || !self.queue.is_empty();
+        self.options.max_rows.is_none() && listed()
     }
 
     async fn stop_at_available(&mut self, _start: Option<&Offset>) -> Result<()> {

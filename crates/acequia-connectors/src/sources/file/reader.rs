@@ -25,7 +25,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 /// Rows of a file that are decoded before they are asked for, in bytes.
-const READ_AHEAD_BYTES: usize = 32 << 20;
+const READ_AHEAD_BYTES: usize = 16 << 20;
 
 /// Files up to so many bytes are read in place.
 const SMALL_FILE_BYTES: u64 = 64 << 10;

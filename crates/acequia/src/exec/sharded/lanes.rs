@@ -1,8 +1,9 @@
 //! Threads that shards run on for the length of a large batch.
 //!
-//! Each lane is given some shards, pushes their rows as they come, finishes them at the end of the batch and gives them
-//! back. Its queue is bounded, so that routing is never far ahead. The threads stay for the next large batch: they keep
-//! the memory that they have freed, and a new one would begin with none.
+//! Each lane is given some shards, pushes their rows as they come, and finishes them when all rows of the batch are
+//! pushed, in every lane: shards of one operator may share what they learn from rows. Then it gives them back. Its queue
+//! is bounded, so that routing is never far ahead. The threads stay for the next large batch: they keep the memory that
+//! they have freed, and a new one would begin with none.
 
 use super::{Routed, unexpected_end};
 use crate::exec::{BatchContext, Operator};
@@ -17,6 +18,9 @@ const QUEUE: usize = 32;
 /// A shard's number and its operator.
 type Numbered = (usize, Box<dyn Operator>);
 
+/// All shards, and what they have emitted, shard by shard.
+type Finished = (Vec<Box<dyn Operator>>, Vec<RecordBatch>);
+
 /// What a lane gives back: its shards, and what each of them has emitted.
 type Done = (Vec<Numbered>, Result<Vec<(usize, Vec<RecordBatch>)>>);
 
@@ -26,6 +30,8 @@ struct Work {
     lanes: usize,
     rows: Receiver<Routed>,
     context: BatchContext,
+    pushed: Sender<Result<()>>,
+    all_pushed: Receiver<()>,
     done: Sender<Done>,
 }
 
@@ -51,37 +57,51 @@ impl Lanes {
         for (number, operator) in operators.into_iter().enumerate() {
             dealt[number % lanes].push((number, operator));
         }
-        let mut running = Running { queues: Vec::new(), done: Vec::new() };
+        let mut running = Vec::with_capacity(lanes);
         for (lane, shards) in self.0.iter().zip(dealt) {
             let (queue, rows) = sync_channel(QUEUE);
-            let (done, outcome) = channel();
-            lane.send(Work { shards, lanes, rows, context, done }).map_err(|_| unexpected_end())?;
-            running.queues.push(queue);
-            running.done.push(outcome);
+            let ((pushed, is_pushed), (go, all_pushed), (done, is_done)) = (channel(), channel(), channel());
+            let work = Work { shards, lanes, rows, context, pushed, all_pushed, done };
+            lane.send(work).map_err(|_| unexpected_end())?;
+            running.push(RunningLane { queue, is_pushed, go, is_done });
         }
-        Ok(running)
+        Ok(Running(running))
     }
 }
 
-/// A batch on its lanes.
-pub(super) struct Running {
-    queues: Vec<SyncSender<Routed>>,
-    done: Vec<Receiver<Done>>,
+/// A batch on its lanes; when it is dropped, what it has computed is thrown away.
+pub(super) struct Running(Vec<RunningLane>);
+
+struct RunningLane {
+    queue: SyncSender<Routed>,
+    is_pushed: Receiver<Result<()>>,
+    go: Sender<()>,
+    is_done: Receiver<Done>,
 }
 
 impl Running {
     /// Hands rows to their shard; false when its lane has failed, which [`Running::finish`] tells more of.
     pub(super) fn push(&self, routed: Routed) -> bool {
-        self.queues[routed.0 % self.queues.len()].send(routed).is_ok()
+        self.0[routed.0 % self.0.len()].queue.send(routed).is_ok()
     }
 
-    /// Waits for the end of the batch: the shards in their order, and what they have emitted, shard by shard.
-    pub(super) fn finish(self) -> Result<(Vec<Box<dyn Operator>>, Vec<RecordBatch>)> {
-        drop(self.queues);
+    /// Waits for the end of the batch.
+    pub(super) fn finish(self) -> Result<Finished> {
+        // A lane that panics drops its ends.
+        let mut lanes = Vec::with_capacity(self.0.len());
+        for RunningLane { queue, is_pushed, go, is_done } in self.0 {
+            drop(queue);
+            lanes.push((is_pushed, go, is_done));
+        }
+        for (is_pushed, ..) in &lanes {
+            is_pushed.recv().map_err(|_| unexpected_end())??;
+        }
+        for (_, go, _) in &lanes {
+            go.send(()).map_err(|_| unexpected_end())?;
+        }
         let (mut shards, mut outputs) = (Vec::new(), Vec::new());
-        for done in self.done {
-            // A lane that panics drops its end.
-            let (own, emitted) = done.recv().map_err(|_| unexpected_end())?;
+        for (_, _, is_done) in lanes {
+            let (own, emitted) = is_done.recv().map_err(|_| unexpected_end())?;
             shards.extend(own);
             outputs.extend(emitted?);
         }
@@ -94,16 +114,16 @@ impl Running {
 
 impl Work {
     fn run(self) {
-        let Self { mut shards, lanes, rows, context, done } = self;
-        let mut work = || {
-            for (shard, batch) in &rows {
-                shards[shard / lanes].1.push(&context, 0, batch)?;
-            }
-            shards.iter_mut().map(|(number, operator)| Ok((*number, operator.finish(&context)?))).collect()
-        };
-        let emitted = work();
+        let Self { mut shards, lanes, rows, context, pushed, all_pushed, done } = self;
+        let push = |(shard, batch): Routed| shards[shard / lanes].1.push(&context, 0, batch);
+        let result = rows.iter().try_for_each(push);
         drop(rows);
-        // Nobody waits any more when the batch has failed elsewhere.
+        // Where nobody listens, or does not say go, the batch has failed elsewhere.
+        if pushed.send(result).is_err() || all_pushed.recv().is_err() {
+            return;
+        }
+        let finish = |(number, operator): &mut Numbered| Ok((*number, operator.finish(&context)?));
+        let emitted = shards.iter_mut().map(finish).collect();
         let _ = done.send((shards, emitted));
     }
 }
@@ -116,6 +136,8 @@ mod tests {
     use arrow::array::Int64Array;
     use arrow::datatypes::SchemaRef;
     use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Duration;
 
     /// Emits how many rows it was pushed; fails at a batch of 7 rows and panics at one of 9.
     struct Counting(i64);
@@ -179,6 +201,62 @@ mod tests {
         }
     }
 
+    /// Shares the number of its rows with its siblings, and may take its time.
+    struct Sharing {
+        pushed: Arc<AtomicUsize>,
+        slow: Duration,
+    }
+
+    impl Stateful for Sharing {
+        fn tables(&self) -> Vec<TableDef> {
+            Vec::new()
+        }
+
+        fn take_deltas(&mut self) -> Result<Vec<TableDelta>> {
+            Ok(Vec::new())
+        }
+
+        fn restore(&mut self, _table: &str, _rows: RecordBatch) -> Result<()> {
+            Ok(())
+        }
+
+        fn snapshot(&self, _table: &str) -> Result<Vec<RecordBatch>> {
+            Ok(Vec::new())
+        }
+
+        fn state_rows(&self) -> usize {
+            0
+        }
+
+        fn state_bytes(&self) -> usize {
+            0
+        }
+    }
+
+    impl Operator for Sharing {
+        fn output_schema(&self) -> SchemaRef {
+            batch(0).schema()
+        }
+
+        fn push(&mut self, _context: &BatchContext, _input: usize, batch: RecordBatch) -> Result<()> {
+            std::thread::sleep(self.slow);
+            self.pushed.fetch_add(batch.num_rows(), Ordering::Relaxed);
+            Ok(())
+        }
+
+        fn finish(&mut self, _context: &BatchContext) -> Result<Vec<RecordBatch>> {
+            Ok(vec![batch(self.pushed.load(Ordering::Relaxed))])
+        }
+
+        fn late_rows(&self) -> u64 {
+            0
+        }
+
+        fn wakes_at(&self, _watermark: Watermark) -> bool {
+            false
+        }
+    }
+
     fn counting(shards: usize) -> Vec<Box<dyn Operator>> {
         (0..shards).map(|shard| Box::new(Counting(shard as i64)) as _).collect()
     }
@@ -204,6 +282,23 @@ mod tests {
                 assert_eq!(emitted.iter().map(RecordBatch::num_rows).collect::<Vec<_>>(), expected);
             }
         }
+    }
+
+    #[test]
+    fn no_shard_is_finished_before_all_rows_are_pushed() {
+        let pushed = Arc::new(AtomicUsize::new(0));
+        let shared =
+            |_| Box::new(Sharing { pushed: Arc::clone(&pushed), slow: Duration::ZERO }) as Box<dyn Operator>;
+        let mut shards: Vec<Box<dyn Operator>> = (0..3).map(shared).collect();
+        shards[2] = Box::new(Sharing { pushed: Arc::clone(&pushed), slow: Duration::from_millis(5) });
+        let lanes = Lanes::start(3).unwrap();
+        let running = lanes.begin(shards, context()).unwrap();
+        for shard in [0, 1, 2, 2, 2, 2, 2, 2] {
+            assert!(running.push((shard, batch(1))));
+        }
+        // Each emits as many rows as all of them had been pushed.
+        let (_, emitted) = running.finish().unwrap();
+        assert_eq!(emitted.iter().map(RecordBatch::num_rows).collect::<Vec<_>>(), [8, 8, 8]);
     }
 
     #[test]

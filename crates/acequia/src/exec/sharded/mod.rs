@@ -17,8 +17,8 @@
 //!
 //! Routing depends on nothing but the rows ([`Routing`]), so that the runtime can have it done on other threads.
 //! Shards run one after the other on the query's thread, and on threads of their own when a batch is large. With
-//! [`Shards::AUTO`] there is one operator until a batch is large, and then a shard per core: a query of small batches
-//! has neither the cost of routing nor another order of rows.
+//! [`Shards::AUTO`] there is one operator until a large batch meets many keys, and then a shard per core: other queries
+//! have neither the cost of routing nor another order of rows.
 
 mod lanes;
 mod router;
@@ -47,15 +47,21 @@ use std::num::NonZeroUsize;
 use std::str::FromStr;
 use std::sync::Arc;
 
-/// So many rows are worth threads.
-const PARALLEL_ROWS: usize = 64 * 1024;
+/// So many rows are worth threads; few in tests, so that they have threads too.
+const PARALLEL_ROWS: usize = if cfg!(test) { 64 } else { 64 * 1024 };
+
+/// Rows of a large batch whose keys are counted, to see whether it has many.
+const SAMPLE_ROWS: usize = 4 * 1024;
+
+/// So many keys in the state are worth shards.
+const MANY_KEYS: usize = if cfg!(test) { 16 } else { 64 * 1024 };
 
 /// Into how many shards the state of each operator is split: 1 to [`Shards::MAX`], or as many as it needs.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Shards(Option<NonZeroUsize>);
 
 impl Shards {
-    /// One, and as many as there are cores from the first large batch on.
+    /// One, and as many as there are cores from the first large batch with many keys on.
     pub const AUTO: Self = Self(None);
 
     /// The most there can be.
@@ -207,6 +213,7 @@ impl Sharding {
             routing: Arc::new(Routing { computed, router }),
             waiting: Vec::new(),
             waiting_rows: 0,
+            untouched: true,
             threads,
         };
         Ok(Self { operator: Box::new(sharded), by })
@@ -285,6 +292,8 @@ struct Sharded {
     /// Rows of the current batch that wait until they are worth lanes.
     waiting: Vec<Routed>,
     waiting_rows: usize,
+    /// Whether no rows of the current batch were handed on.
+    untouched: bool,
     threads: usize,
     output_schema: SchemaRef,
     tables: Vec<TableDef>,
@@ -293,25 +302,63 @@ struct Sharded {
 impl Sharded {
     /// Hands on rows at once when lanes run, otherwise when there are many.
     fn take(&mut self, context: &BatchContext, rows: Vec<Routed>) -> Result<()> {
+        let rows = rows.into_iter().filter(|(_, rows)| rows.num_rows() > 0);
         let Some(running) = &self.running else {
-            self.waiting_rows += rows.iter().map(|(_, rows)| rows.num_rows()).sum::<usize>();
-            self.waiting.extend(rows);
-            if self.waiting_rows < PARALLEL_ROWS || self.threads < 2 {
-                return Ok(());
+            for (shard, rows) in rows {
+                self.waiting_rows += rows.num_rows();
+                self.waiting.push((shard, rows));
             }
-            if !self.split {
-                self.split()?;
-            }
-            let lanes = match self.lanes.take() {
-                Some(lanes) => lanes,
-                None => Lanes::start(self.threads)?,
-            };
-            let lanes = self.lanes.insert(lanes);
-            self.running = Some(lanes.begin(std::mem::take(&mut self.operators), *context)?);
-            let waiting = std::mem::take(&mut self.waiting);
-            return self.take(context, waiting);
+            return if self.waiting_rows < PARALLEL_ROWS { Ok(()) } else { self.hand_on_many(context) };
         };
-        if rows.into_iter().all(|rows| running.push(rows)) { Ok(()) } else { self.end_lanes().map(drop) }
+        for rows in rows {
+            if !running.push(rows) {
+                return self.end_lanes().map(drop);
+            }
+        }
+        Ok(())
+    }
+
+    /// Hands on what waits, to shards on lanes where that is worth it.
+    fn hand_on_many(&mut self, context: &BatchContext) -> Result<()> {
+        if !self.split && self.untouched && self.threads > 1 && self.has_many_keys()? {
+            self.split()?;
+        }
+        if !self.split || self.threads < 2 {
+            return self.hand_on(context);
+        }
+        let lanes = match self.lanes.take() {
+            Some(lanes) => lanes,
+            None => Lanes::start(self.threads.min(self.operators.len()))?,
+        };
+        let lanes = self.lanes.insert(lanes);
+        self.running = Some(lanes.begin(std::mem::take(&mut self.operators), *context)?);
+        self.waiting_rows = 0;
+        let waiting = std::mem::take(&mut self.waiting);
+        self.take(context, waiting)
+    }
+
+    /// Hands on what waits on this thread.
+    fn hand_on(&mut self, context: &BatchContext) -> Result<()> {
+        self.untouched = false;
+        self.waiting_rows = 0;
+        for (shard, rows) in std::mem::take(&mut self.waiting) {
+            self.operators[shard].push(context, 0, rows)?;
+        }
+        Ok(())
+    }
+
+    /// Whether the state is, or is about to be, so large that looking up keys is most of the work; with few keys
+    /// routing would cost more than it saves.
+    fn has_many_keys(&self) -> Result<bool> {
+        if self.state_rows() >= MANY_KEYS {
+            return Ok(true);
+        }
+        let Some((_, sample)) = self.waiting.iter().max_by_key(|(_, rows)| rows.num_rows()) else {
+            return Ok(false);
+        };
+        let sample = sample.slice(0, sample.num_rows().min(SAMPLE_ROWS));
+        let rows = sample.num_rows();
+        Ok(self.routing.router.count_keys(self.routing.with_computed(sample)?)? * 2 >= rows)
     }
 
     /// What the shards on lanes have emitted.
@@ -376,10 +423,8 @@ impl Operator for Sharded {
         if self.running.is_some() {
             return coalesce(self.end_lanes()?);
         }
-        self.waiting_rows = 0;
-        for (shard, rows) in std::mem::take(&mut self.waiting) {
-            self.operators[shard].push(context, 0, rows)?;
-        }
+        self.hand_on(context)?;
+        self.untouched = true;
         let outputs = self.operators.iter_mut().map(|shard| shard.finish(context));
         coalesce(outputs.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
     }
@@ -422,6 +467,10 @@ impl Stateful for Sharded {
 
     fn restore(&mut self, table: &str, rows: RecordBatch) -> Result<()> {
         // The first one tells what is wrong with rows of an unknown table.
+        if !self.split && self.threads > 1 && self.state_rows() + rows.num_rows() >= MANY_KEYS {
+            // Now, while there is little to move.
+            self.split()?;
+        }
         let keyed = self.split && self.is_keyed(table);
         let parts = if keyed { self.routing.router.saved(rows)? } else { vec![(0, rows)] };
         parts.into_iter().try_for_each(|(shard, rows)| self.operators[shard].restore(table, rows))

@@ -74,9 +74,12 @@ impl Router {
 
     /// Rows that are pushed, by shard.
     pub(super) fn pushed(&self, rows: RecordBatch) -> Result<Vec<Routed>> {
-        let key = self.columns.iter().map(|(column, place)| to_saved(column, rows.column(*place)));
-        let key = key.collect::<Result<_>>()?;
+        let key = self.key_of(&rows)?;
         self.split(rows, key)
+    }
+
+    fn key_of(&self, rows: &RecordBatch) -> Result<Vec<ArrayRef>> {
+        self.columns.iter().map(|(column, place)| to_saved(column, rows.column(*place))).collect()
     }
 
     /// Rows of a keyed state table, by shard.
@@ -89,7 +92,7 @@ impl Router {
 
     /// The shards' parts in ascending order, each in the order of the rows.
     fn split(&self, rows: RecordBatch, key: Vec<ArrayRef>) -> Result<Vec<Routed>> {
-        let shards = self.shards_of(key)?;
+        let shards: Vec<u16> = self.hashes(key)?.into_iter().map(|hash| self.shard_of(hash)).collect();
         let mut ends = vec![0_usize; self.shards];
         shards.iter().for_each(|shard| ends[*shard as usize] += 1);
         if let Some(only) = ends.iter().position(|count| *count == shards.len()) {
@@ -109,7 +112,15 @@ impl Router {
         Ok(parts.map(|(shard, (start, end))| (shard, sorted.slice(start, end - start))).collect())
     }
 
-    fn shards_of(&self, key: Vec<ArrayRef>) -> Result<Vec<u16>> {
+    /// How many different keys pushed rows have; two with the same hash count as one.
+    pub(super) fn count_keys(&self, rows: RecordBatch) -> Result<usize> {
+        let mut hashes = self.hashes(self.key_of(&rows)?)?;
+        hashes.sort_unstable();
+        hashes.dedup();
+        Ok(hashes.len())
+    }
+
+    fn hashes(&self, key: Vec<ArrayRef>) -> Result<Vec<u64>> {
         let canonical = |(column, data_type)| Ok(normalize_float_zero(&conform(column, data_type)?));
         let key = key.iter().zip(&self.types).map(canonical).collect::<Result<Vec<_>>>()?;
         let key = match &self.nested {
@@ -118,7 +129,7 @@ impl Router {
         };
         let mut hashes = vec![0; key.first().map_or(0, |column| column.len())];
         create_hashes(&key, &HASH, &mut hashes).map_err(from_datafusion)?;
-        Ok(hashes.into_iter().map(|hash| self.shard_of(hash)).collect())
+        Ok(hashes)
     }
 
     #[inline]
