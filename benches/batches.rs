@@ -12,6 +12,7 @@
 use acequia::{Error, QueryListener, Result, Session, StatementOutput, StreamingQueryProgress};
 use acequia_core::disk::{Disk, DiskObserver, Step};
 use std::path::Path;
+use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -23,17 +24,24 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 #[tokio::main]
 async fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let named = arguments.iter().position(|a| a == "--groups").and_then(|at| arguments.get(at + 1));
-    let millions: u64 = named.and_then(|n| n.parse().ok()).unwrap_or(10);
+    if let Some(groups) = number(&arguments, "--memory") {
+        return memory_of(groups).await;
+    }
+    let millions = number(&arguments, "--groups").unwrap_or(10);
     let directory = std::env::temp_dir().join(format!("acequia-batches-{}", std::process::id()));
     one_row(&directory).await?;
     shrinking_batches().await?;
     growing_state(millions).await?;
-    memory_of_groups(millions).await?;
+    memory_of_groups(millions)?;
     match std::fs::remove_dir_all(&directory) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
         _ => Ok(()),
     }
+}
+
+fn number(arguments: &[String], name: &str) -> Option<u64> {
+    let at = arguments.iter().position(|a| a == name)?;
+    arguments.get(at + 1)?.parse().ok()
 }
 
 /// Keeps what a query tells of its batches.
@@ -169,31 +177,37 @@ async fn growing_state(millions: u64) -> Result<()> {
     Ok(())
 }
 
-async fn memory_of_groups(millions: u64) -> Result<()> {
+/// Each in a process of its own: freed memory of one would be used by the next.
+fn memory_of_groups(millions: u64) -> Result<()> {
     println!("\na count and a sum by a BIGINT key");
     println!("{:>12} {:>18} {:>22}", "groups", "bytes a group", "(as the operator says)");
     for groups in [1, 10, 50].into_iter().filter(|m| *m <= millions).map(|m| m * 1_000_000) {
-        let before = resident();
-        let text = format!(
-            "{}INSERT INTO b SELECT value AS k, count(*) AS n, sum(value) AS v FROM r GROUP BY 1 EMIT UPDATE",
-            rate(100_000, groups)
-        );
-        let peak = Arc::new(Peak::default());
-        let listener: Arc<dyn QueryListener> = Arc::clone(&peak) as _;
-        let session = Session::builder().listener(listener).build()?;
-        for output in session.sql(&text).await? {
-            if let StatementOutput::Query(query) = output {
-                query.await_termination().await?;
-            }
+        let mut child = Command::new(std::env::current_exe()?);
+        if !child.args(["--memory", &groups.to_string()]).status()?.success() {
+            return Err(Error::internal("the process that holds the groups has failed"));
         }
-        let (resident, state) = (peak.resident.load(Ordering::Relaxed), peak.state.load(Ordering::Relaxed));
-        let per_group = |bytes: u64| bytes as f64 / groups as f64;
-        println!(
-            "{groups:>12} {:>18.0} {:>22.0}",
-            per_group(resident.saturating_sub(before)),
-            per_group(state)
-        );
     }
+    Ok(())
+}
+
+async fn memory_of(groups: u64) -> Result<()> {
+    let before = resident();
+    let text = format!(
+        "{}INSERT INTO b SELECT value AS k, count(*) AS n, sum(value) AS v FROM r GROUP BY 1 EMIT UPDATE",
+        rate(100_000, groups)
+    );
+    let peak = Arc::new(Peak::default());
+    let listener: Arc<dyn QueryListener> = Arc::clone(&peak) as _;
+    let session = Session::builder().listener(listener).build()?;
+    for output in session.sql(&text).await? {
+        if let StatementOutput::Query(query) = output {
+            query.await_termination().await?;
+        }
+    }
+    let per_group = |bytes: u64| bytes as f64 / groups as f64;
+    let resident = peak.resident.load(Ordering::Relaxed).saturating_sub(before);
+    let state = peak.state.load(Ordering::Relaxed);
+    println!("{groups:>12} {:>18.0} {:>22.0}", per_group(resident), per_group(state));
     Ok(())
 }
 
