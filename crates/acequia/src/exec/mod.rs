@@ -59,8 +59,8 @@ pub trait Operator: Stateful + Send {
     /// `Data` for values that cannot be computed with; the batch then fails and the operator is thrown away.
     fn push(&mut self, context: &BatchContext, input: usize, batch: RecordBatch) -> Result<()>;
 
-    /// How the rows of large batches are to be routed before they come to [`Operator::push_routed`] instead; none when
-    /// they need not be. It holds until the end of the batch.
+    /// How rows are to be prepared that come to [`Operator::push_routed`] instead, which can be done on any thread; none
+    /// when they need not be.
     fn routing(&self) -> Option<Arc<Routing>> {
         None
     }

@@ -83,9 +83,9 @@ impl Upserted {
     }
 }
 
-/// The operator in so many shards.
+/// The operator in so many shards, or one, in its own way to more.
 fn operator(spec: &AggregateSpec, shards: usize, native: bool) -> Box<dyn Operator> {
-    let shards = Shards::new(shards).unwrap();
+    let shards = if shards == 1 { Shards::AUTO } else { Shards::new(shards).unwrap() };
     let one = move |spec| AggregateOperator::with_native(spec, native);
     Sharding::aggregate_of(spec.clone(), shards, one).unwrap().operator
 }

@@ -189,9 +189,10 @@ fn random_row(rng: &mut SmallRng, id: i64, from: i64, gap: Option<i64>) -> Row {
     }
 }
 
-/// The operator in so many shards.
+/// The operator in so many shards, or one, in its own way to more.
 fn operator(spec: &SessionSpec, shards: usize) -> Box<dyn Operator> {
-    Sharding::session_aggregate(spec.clone(), Shards::new(shards).unwrap()).unwrap().operator
+    let shards = if shards == 1 { Shards::AUTO } else { Shards::new(shards).unwrap() };
+    Sharding::session_aggregate(spec.clone(), shards).unwrap().operator
 }
 
 /// In one piece, then in shards whose number changes with every restart. Returns how many rows were late, and how many

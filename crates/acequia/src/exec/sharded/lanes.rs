@@ -5,7 +5,8 @@
 //! is bounded, so that routing is never far ahead. The threads stay for the next large batch: they keep the memory that
 //! they have freed, and a new one would begin with none.
 
-use super::{Routed, unexpected_end};
+use super::router::Part;
+use super::unexpected_end;
 use crate::exec::{BatchContext, Operator};
 use acequia_core::Result;
 use arrow::array::RecordBatch;
@@ -28,7 +29,7 @@ type Done = (Vec<Numbered>, Result<Vec<(usize, Vec<RecordBatch>)>>);
 struct Work {
     shards: Vec<Numbered>,
     lanes: usize,
-    rows: Receiver<Routed>,
+    rows: Receiver<Part>,
     context: BatchContext,
     pushed: Sender<Result<()>>,
     all_pushed: Receiver<()>,
@@ -73,7 +74,7 @@ impl Lanes {
 pub(super) struct Running(Vec<RunningLane>);
 
 struct RunningLane {
-    queue: SyncSender<Routed>,
+    queue: SyncSender<Part>,
     is_pushed: Receiver<Result<()>>,
     go: Sender<()>,
     is_done: Receiver<Done>,
@@ -81,8 +82,8 @@ struct RunningLane {
 
 impl Running {
     /// Hands rows to their shard; false when its lane has failed, which [`Running::finish`] tells more of.
-    pub(super) fn push(&self, routed: Routed) -> bool {
-        self.0[routed.0 % self.0.len()].queue.send(routed).is_ok()
+    pub(super) fn push(&self, part: Part) -> bool {
+        self.0[part.0 % self.0.len()].queue.send(part).is_ok()
     }
 
     /// Waits for the end of the batch.
@@ -115,7 +116,7 @@ impl Running {
 impl Work {
     fn run(self) {
         let Self { mut shards, lanes, rows, context, pushed, all_pushed, done } = self;
-        let push = |(shard, batch): Routed| shards[shard / lanes].1.push(&context, 0, batch);
+        let push = |(shard, batch): Part| shards[shard / lanes].1.push(&context, 0, batch);
         let result = rows.iter().try_for_each(push);
         drop(rows);
         // Where nobody listens, or does not say go, the batch has failed elsewhere.

@@ -15,7 +15,8 @@
 //! evenly over time; by that time where there is nothing else. Operators whose keys do not tell rows apart (no group
 //! columns, or grouping sets without a column in common) stay in one piece.
 //!
-//! Routing depends on nothing but the rows ([`Routing`]), so that the runtime can have it done on other threads.
+//! What comes before the state, group expressions and routing, depends on nothing but the rows ([`Routing`]), so that
+//! the runtime can have it done on other threads.
 //! Shards run one after the other on the query's thread, and on threads of their own when a batch is large. With
 //! [`Shards::AUTO`] there is one operator until a large batch meets many keys, and then a shard per core: other queries
 //! have neither the cost of routing nor another order of rows.
@@ -40,15 +41,14 @@ use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_plan::aggregates::PhysicalGroupBy;
 use lanes::{Lanes, Running};
-pub use router::Routed;
-use router::Router;
+use router::{Part, Router};
 use std::fmt;
 use std::num::NonZeroUsize;
 use std::str::FromStr;
 use std::sync::Arc;
 
 /// So many rows are worth threads; few in tests, so that they have threads too.
-const PARALLEL_ROWS: usize = if cfg!(test) { 64 } else { 64 * 1024 };
+const PARALLEL_ROWS: usize = if cfg!(test) { 16 } else { 64 * 1024 };
 
 /// Rows of a large batch whose keys are counted, to see whether it has many.
 const SAMPLE_ROWS: usize = 4 * 1024;
@@ -200,17 +200,21 @@ impl Sharding {
         }
         let Pieces { computed, places, make } = pieces(&key)?;
         let by = key.iter().map(|column| column.column).collect();
-        let router = Router::try_new(key.into_iter().zip(places).collect(), count)?;
+        let router = Arc::new(Router::try_new(key.into_iter().zip(places).collect(), count)?);
         let split = shards != Shards::AUTO;
         let sharded = Sharded {
             output_schema: whole.output_schema(),
             tables: whole.tables(),
-            operators: if split { make(count)? } else { vec![whole] },
+            operators: make(if split { count } else { 1 })?,
             split,
             lanes: None,
             running: None,
             make,
-            routing: Arc::new(Routing { computed, router }),
+            routing: Arc::new(Routing {
+                computed: Arc::new(computed),
+                router: split.then(|| Arc::clone(&router)),
+            }),
+            router,
             waiting: Vec::new(),
             waiting_rows: 0,
             untouched: true,
@@ -247,11 +251,20 @@ fn places(key: &[RouteColumn], group_by: &PhysicalGroupBy) -> Result<Vec<usize>>
     places.ok_or_else(|| Error::internal("a column that rows are routed by is not a group column"))
 }
 
-/// Which rows belong to which shard.
+/// What is to be done with rows before shards can take them, and depends on nothing but the rows.
 pub struct Routing {
-    /// What is appended to the rows of shards.
-    computed: Vec<Arc<dyn PhysicalExpr>>,
-    router: Router,
+    /// What is appended to the rows.
+    computed: Arc<Vec<Arc<dyn PhysicalExpr>>>,
+    /// Which row belongs to which shard; none while one operator has all of the state.
+    router: Option<Arc<Router>>,
+}
+
+/// Rows that [`Routing`] has prepared.
+pub enum Routed {
+    /// They belong to this shard.
+    Shard(usize, RecordBatch),
+    /// They were prepared before there were shards.
+    Whole(RecordBatch),
 }
 
 impl Routing {
@@ -260,7 +273,9 @@ impl Routing {
     /// # Errors
     /// `Data` when a group expression fails.
     pub fn route(&self, rows: RecordBatch) -> Result<Vec<Routed>> {
-        self.router.pushed(self.with_computed(rows)?)
+        let rows = self.with_computed(rows)?;
+        let Some(router) = &self.router else { return Ok(vec![Routed::Whole(rows)]) };
+        Ok(router.pushed(rows)?.into_iter().map(|(shard, rows)| Routed::Shard(shard, rows)).collect())
     }
 
     fn with_computed(&self, rows: RecordBatch) -> Result<RecordBatch> {
@@ -281,16 +296,17 @@ impl Routing {
 
 /// See the [module](self).
 struct Sharded {
-    /// The shards, or, unless it is split, one operator that has all of the state. None while they are on lanes.
+    /// The shards, or, unless it is split, one operator that has all of the state; none while they are on lanes.
     operators: Vec<Box<dyn Operator>>,
     split: bool,
     /// Threads for large batches, from the first one on, and the batch that runs on them.
     lanes: Option<Lanes>,
     running: Option<Running>,
     make: Make,
+    router: Arc<Router>,
     routing: Arc<Routing>,
-    /// Rows of the current batch that wait until they are worth lanes.
-    waiting: Vec<Routed>,
+    /// Rows of the current batch that wait until they are worth lanes, each with its shard.
+    waiting: Vec<Part>,
     waiting_rows: usize,
     /// Whether no rows of the current batch were handed on.
     untouched: bool,
@@ -300,22 +316,27 @@ struct Sharded {
 }
 
 impl Sharded {
-    /// Hands on rows at once when lanes run, otherwise when there are many.
-    fn take(&mut self, context: &BatchContext, rows: Vec<Routed>) -> Result<()> {
-        let rows = rows.into_iter().filter(|(_, rows)| rows.num_rows() > 0);
-        let Some(running) = &self.running else {
-            for (shard, rows) in rows {
-                self.waiting_rows += rows.num_rows();
-                self.waiting.push((shard, rows));
+    fn take(&mut self, context: &BatchContext, rows: Routed) -> Result<()> {
+        match rows {
+            Routed::Shard(shard, rows) => self.take_part(context, (shard, rows)),
+            Routed::Whole(rows) if self.split => {
+                self.router.pushed(rows)?.into_iter().try_for_each(|part| self.take_part(context, part))
             }
-            return if self.waiting_rows < PARALLEL_ROWS { Ok(()) } else { self.hand_on_many(context) };
-        };
-        for rows in rows {
-            if !running.push(rows) {
-                return self.end_lanes().map(drop);
-            }
+            Routed::Whole(rows) => self.take_part(context, (0, rows)),
         }
-        Ok(())
+    }
+
+    /// Hands on rows at once when lanes run, otherwise when there are many.
+    fn take_part(&mut self, context: &BatchContext, part: Part) -> Result<()> {
+        if part.1.num_rows() == 0 {
+            return Ok(());
+        }
+        if let Some(running) = &self.running {
+            return if running.push(part) { Ok(()) } else { self.end_lanes().map(drop) };
+        }
+        self.waiting_rows += part.1.num_rows();
+        self.waiting.push(part);
+        if self.waiting_rows < PARALLEL_ROWS { Ok(()) } else { self.hand_on_many(context) }
     }
 
     /// Hands on what waits, to shards on lanes where that is worth it.
@@ -333,8 +354,8 @@ impl Sharded {
         let lanes = self.lanes.insert(lanes);
         self.running = Some(lanes.begin(std::mem::take(&mut self.operators), *context)?);
         self.waiting_rows = 0;
-        let waiting = std::mem::take(&mut self.waiting);
-        self.take(context, waiting)
+        let mut waiting = std::mem::take(&mut self.waiting).into_iter();
+        waiting.try_for_each(|part| self.take_part(context, part))
     }
 
     /// Hands on what waits on this thread.
@@ -358,7 +379,7 @@ impl Sharded {
         };
         let sample = sample.slice(0, sample.num_rows().min(SAMPLE_ROWS));
         let rows = sample.num_rows();
-        Ok(self.routing.router.count_keys(self.routing.with_computed(sample)?)? * 2 >= rows)
+        Ok(self.router.count_keys(sample)? * 2 >= rows)
     }
 
     /// What the shards on lanes have emitted.
@@ -372,9 +393,11 @@ impl Sharded {
     /// Splits the one operator: its state is given to shards as that of a checkpoint would be. Nothing of the current
     /// batch was handed on to it.
     fn split(&mut self) -> Result<()> {
-        let shards = (self.make)(self.routing.router.shards())?;
+        let shards = (self.make)(self.router.shards())?;
         let whole = std::mem::replace(&mut self.operators, shards);
         self.split = true;
+        let computed = Arc::clone(&self.routing.computed);
+        self.routing = Arc::new(Routing { computed, router: Some(Arc::clone(&self.router)) });
         for table in self.tables.clone() {
             for operator in &whole {
                 let rows = operator.snapshot(&table.name)?;
@@ -382,7 +405,7 @@ impl Sharded {
             }
         }
         for (_, rows) in std::mem::take(&mut self.waiting) {
-            self.waiting.extend(self.routing.route(rows)?);
+            self.waiting.extend(self.router.pushed(rows)?);
         }
         Ok(())
     }
@@ -407,16 +430,16 @@ impl Operator for Sharded {
         if input != 0 {
             return Err(Error::internal(format!("an operator in shards has one input: input={input}")));
         }
-        let rows = if self.split { self.routing.route(batch)? } else { vec![(0, batch)] };
-        self.take(context, rows)
+        let rows = self.routing.route(batch)?;
+        self.push_routed(context, rows)
     }
 
     fn routing(&self) -> Option<Arc<Routing>> {
-        self.split.then(|| Arc::clone(&self.routing))
+        Some(Arc::clone(&self.routing))
     }
 
     fn push_routed(&mut self, context: &BatchContext, rows: Vec<Routed>) -> Result<()> {
-        self.take(context, rows)
+        rows.into_iter().try_for_each(|rows| self.take(context, rows))
     }
 
     fn finish(&mut self, context: &BatchContext) -> Result<Vec<RecordBatch>> {
@@ -472,7 +495,7 @@ impl Stateful for Sharded {
             self.split()?;
         }
         let keyed = self.split && self.is_keyed(table);
-        let parts = if keyed { self.routing.router.saved(rows)? } else { vec![(0, rows)] };
+        let parts = if keyed { self.router.saved(rows)? } else { vec![(0, rows)] };
         parts.into_iter().try_for_each(|(shard, rows)| self.operators[shard].restore(table, rows))
     }
 

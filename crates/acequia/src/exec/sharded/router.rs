@@ -38,7 +38,7 @@ fn to_saved(column: &RouteColumn, pushed: &ArrayRef) -> Result<ArrayRef> {
 }
 
 /// A part of some rows, and the shard that it belongs to.
-pub type Routed = (usize, RecordBatch);
+pub(super) type Part = (usize, RecordBatch);
 
 /// See the [module](self).
 pub(super) struct Router {
@@ -73,7 +73,7 @@ impl Router {
     }
 
     /// Rows that are pushed, by shard.
-    pub(super) fn pushed(&self, rows: RecordBatch) -> Result<Vec<Routed>> {
+    pub(super) fn pushed(&self, rows: RecordBatch) -> Result<Vec<Part>> {
         let key = self.key_of(&rows)?;
         self.split(rows, key)
     }
@@ -83,7 +83,7 @@ impl Router {
     }
 
     /// Rows of a keyed state table, by shard.
-    pub(super) fn saved(&self, rows: RecordBatch) -> Result<Vec<Routed>> {
+    pub(super) fn saved(&self, rows: RecordBatch) -> Result<Vec<Part>> {
         let column = |(column, _): &(RouteColumn, usize)| rows.columns().get(column.saved).cloned();
         let key = self.columns.iter().map(column).collect::<Option<_>>();
         let key = key.ok_or_else(|| Error::data("saved rows lack columns of their key"))?;
@@ -91,7 +91,7 @@ impl Router {
     }
 
     /// The shards' parts in ascending order, each in the order of the rows.
-    fn split(&self, rows: RecordBatch, key: Vec<ArrayRef>) -> Result<Vec<Routed>> {
+    fn split(&self, rows: RecordBatch, key: Vec<ArrayRef>) -> Result<Vec<Part>> {
         let shards: Vec<u16> = self.hashes(key)?.into_iter().map(|hash| self.shard_of(hash)).collect();
         let mut ends = vec![0_usize; self.shards];
         shards.iter().for_each(|shard| ends[*shard as usize] += 1);

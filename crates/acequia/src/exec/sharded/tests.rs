@@ -218,14 +218,19 @@ fn large_batches_on_threads_give_what_small_ones_give() {
     let rows = times(&(0..200_000).map(|i| i * 7919 % 100_003).collect::<Vec<_>>());
     let input = twin::input_of(&rows, sql);
     let input = twin::together(&input[0].schema(), &input);
-    let run = |shards: Shards, piece: usize| {
+    let run = |shards: Shards, piece: usize, prepared: bool| {
         let mut operator = counts(sql, None, shards).operator;
         // A small batch first: what it leaves is split with the rest.
         operator.push(&at(0, None), 0, input.slice(0, 500)).unwrap();
         operator.finish(&at(0, None)).unwrap();
+        // As the runtime does it: taken before the batch, in the middle of which the operator may be split.
+        let routing = operator.routing().filter(|_| prepared);
         for start in (500..input.num_rows()).step_by(piece) {
             let piece = input.slice(start, piece.min(input.num_rows() - start));
-            operator.push(&at(1, None), 0, piece).unwrap();
+            match &routing {
+                Some(routing) => operator.push_routed(&at(1, None), routing.route(piece).unwrap()).unwrap(),
+                None => operator.push(&at(1, None), 0, piece).unwrap(),
+            }
         }
         let large = sorted(operator.finish(&at(1, None)).unwrap().iter().flat_map(lines));
         operator.push(&at(2, None), 0, input.slice(0, 500)).unwrap();
@@ -233,11 +238,14 @@ fn large_batches_on_threads_give_what_small_ones_give() {
         (large, small, operator.state_rows())
     };
     let five = Shards::new(5).unwrap();
-    let expected = run(Shards::new(1).unwrap(), 1000);
+    let expected = run(Shards::new(1).unwrap(), 1000, false);
     assert_eq!((expected.0.len(), expected.2), (997, 997));
-    for (shards, piece) in [(five, rows.num_rows()), (five, 1000), (Shards::AUTO, 1000)] {
-        let given = run(shards, piece);
-        let case = format!("{shards} shards, {piece} rows a push");
+    let (all, auto) = (rows.num_rows(), Shards::AUTO);
+    for (shards, piece, prepared) in
+        [(five, all, false), (five, 1000, false), (five, 1000, true), (auto, 1000, false), (auto, 1000, true)]
+    {
+        let given = run(shards, piece, prepared);
+        let case = format!("{shards} shards, {piece} rows a push, prepared: {prepared}");
         assert_same(&given.0, &expected.0, &case);
         assert_same(&given.1, &expected.1, &case);
         assert_eq!(given.2, expected.2, "{case}");
