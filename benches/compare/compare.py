@@ -41,7 +41,7 @@ def main() -> None:
         check_java()
     options.acequia, options.work = options.acequia.resolve(), options.work.resolve()
     tell("data")
-    generator = Acequia(options.acequia, options.work / "generator", shards=1, durable=False)
+    generator = Acequia(options.acequia, options.work / "generator", shards="1", durable=False)
     tables = datasets.generate(generator, options.work / "data", options)
     runs: Runs = {}
     settings = machine() + sizes(options, tables)
@@ -70,7 +70,7 @@ def arguments() -> argparse.Namespace:
     add("--engines", type=some_of(ENGINES), default=ENGINES, help=f"some of {','.join(ENGINES)} (all)")
     add("--repeats", type=count, default=3, help="runs of a query, of which the fastest counts (%(default)s)")
     add("--threads", type=count, default=2, help="threads of Spark, DuckDB and Polars (%(default)s)")
-    add("--shards", type=count, default=1, help="shards of acequia's state (%(default)s)")
+    add("--shards", default="auto", help="shards of acequia's state (%(default)s)")
     add("--spark-memory", default="8g", help="heap of Spark's JVM (%(default)s)")
     add("--spark-limit", type=count, default=120, help="seconds after which Spark stops at a batch (%(default)s)")
     add("--spark-warm-up", type=count, default=5, help="files that Spark reads before a query (%(default)s)")

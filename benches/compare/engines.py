@@ -41,7 +41,7 @@ class Acequia:
 
     streams = True
 
-    def __init__(self, binary: Path, work: Path, shards: int, durable: bool):
+    def __init__(self, binary: Path, work: Path, shards: str, durable: bool):
         self.name = Acequia.name_of(durable)
         self.binary = binary
         self.work = work
@@ -69,7 +69,7 @@ class Acequia:
             else ""
         )
         run, events = self._measured(
-            f"""SET acequia.shards = {self.shards};
+            f"""SET acequia.shards = '{self.shards}';
                 CREATE STREAM {query.table} {watermark} WITH (connector = 'file', format = 'parquet',
                     path = {quoted(dataset.directory)}, max_files_per_batch = '1');
                 CREATE SINK nothing WITH (connector = 'blackhole');

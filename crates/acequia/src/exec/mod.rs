@@ -26,7 +26,14 @@ use acequia_core::state::Stateful;
 use acequia_core::{BatchId, Error, Result, Timestamp, Watermark};
 use arrow::array::{Int64Array, RecordBatch};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use std::sync::Arc;
+use std::num::NonZeroUsize;
+use std::sync::{Arc, OnceLock};
+
+/// How many cores the process may use.
+pub(crate) fn cores() -> usize {
+    static CORES: OnceLock<usize> = OnceLock::new();
+    *CORES.get_or_init(|| std::thread::available_parallelism().map_or(1, NonZeroUsize::get))
+}
 
 /// The name of the weight column of retracting edges, always the last one.
 pub const WEIGHT: &str = "__weight";

@@ -6,9 +6,8 @@
 //! through both on a thread of the pool.
 
 use super::parts::{RowWise, in_parts};
-use super::workers;
 use crate::error::{from_datafusion, into_datafusion};
-use crate::exec::BatchContext;
+use crate::exec::{BatchContext, cores};
 use crate::plan::{Island, Node, OperatorNode};
 use acequia_core::{BatchId, RecordStream, Result, Watermark};
 use arrow::array::RecordBatch;
@@ -93,7 +92,7 @@ impl BatchRun<'_> {
 /// An island that computes row by row, where that can be done on several threads, and what it reads.
 fn row_wise(island: &mut Island) -> Option<(RowWise, &mut Node)> {
     match island.inputs.as_mut_slice() {
-        [(slot, node)] if island.template.is_row_wise() && workers::threads() > 1 => {
+        [(slot, node)] if island.template.is_row_wise() && cores() > 1 => {
             Some(((Arc::clone(&island.template), Arc::clone(slot)), node))
         }
         _ => None,

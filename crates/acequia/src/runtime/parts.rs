@@ -4,6 +4,7 @@
 
 use super::workers;
 use crate::error::into_datafusion;
+use crate::exec::cores;
 use crate::plan::{IslandTemplate, Slot};
 use arrow::array::RecordBatch;
 use datafusion::common::Result;
@@ -45,10 +46,14 @@ pub(super) fn in_parts<T: Send + 'static>(
                 None => rows,
             };
             let done = rows.map(move |batch| f(batch?)).try_collect::<Vec<T>>();
-            if small { done.await } else { workers::compute(done).await.map_err(into_datafusion)? }
+            if small || cores() < 2 {
+                done.await
+            } else {
+                workers::compute(done).await.map_err(into_datafusion)?
+            }
         }
     });
-    let done = computed.buffered(workers::threads() + 1);
+    let done = computed.buffered(cores() + 1);
     done.map_ok(|part| stream::iter(part.into_iter().map(Ok))).try_flatten()
 }
 

@@ -2,10 +2,10 @@
 //!
 //! While a batch runs, a source that knows what comes next ([`Source::knows_next`]) is opened for the batch after it,
 //! so that decoding goes on beside the query's own work. That batch is decided later, as ever: it takes up to the end
-//! that was found here, and its rows are read from its splits again if it turns out to be another one.
+//! that was found here, and its range is opened anew if it turns out to be another one.
 
 use super::execute::adapt;
-use super::workers;
+use crate::exec::cores;
 use crate::plan::SourceLeaf;
 use acequia_core::{
     Advance, Error, Offset, OffsetRange, ReadMetrics, RecordStream, Result, Source, Split, SplitReader,
@@ -37,21 +37,14 @@ pub(super) struct SourceRun {
 
 /// A range that was opened before its batch was decided.
 pub(super) struct Ahead {
-    start: Option<Offset>,
-    end: Offset,
-    opened: Opened,
+    range: OffsetRange,
+    leaves: Vec<OpenLeaf>,
 }
 
 impl std::fmt::Debug for Ahead {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Ahead").field("start", &self.start).field("end", &self.end).finish_non_exhaustive()
+        f.debug_struct("Ahead").field("range", &self.range).finish_non_exhaustive()
     }
-}
-
-/// Splits, and their rows for each leaf.
-struct Opened {
-    splits: Vec<Split>,
-    leaves: Vec<OpenLeaf>,
 }
 
 /// The rows of one leaf of the plan.
@@ -65,16 +58,16 @@ pub(super) struct OpenLeaf {
 }
 
 impl SourceRun {
-    /// The end of the next batch: the one that was read ahead to, or what the source says.
+    /// The end of the next batch: the one that was read ahead to, or what the source says. What has failed ahead is told
+    /// here, between two batches: the batch that ran had no part in it.
     pub(super) async fn advance(&mut self) -> Result<Advance> {
-        match &self.ahead {
-            Some(Ok(ahead)) if ahead.start == self.position => {
-                Ok(Advance::To { end: ahead.end.clone(), step: None })
-            }
-            // Told only now, between two batches: the batch that ran had no part in it.
-            Some(Err(_)) => Err(self.ahead.take().and_then(Result::err).unwrap_or_else(no_error)),
-            _ => self.source.next_offset(self.position.as_ref()).await.map_err(self.context()),
+        let ahead = self.ahead.take().transpose()?;
+        if let Some(ahead) = ahead.filter(|ahead| ahead.range.start == self.position) {
+            let end = ahead.range.end.clone();
+            self.ahead = Some(Ok(ahead));
+            return Ok(Advance::To { end, step: None });
         }
+        self.source.next_offset(self.position.as_ref()).await.map_err(self.context())
     }
 
     /// Opens what a batch reads.
@@ -83,19 +76,20 @@ impl SourceRun {
         offsets: &SourceOffsets,
         leaves: &[SourceLeaf],
     ) -> Result<Vec<OpenLeaf>> {
-        let splits = match &offsets.end {
-            Some(end) if offsets.start.as_ref() != Some(end) => self.splits(&offsets.start, end).await?,
-            _ => vec![],
+        let Some(end) = offsets.end.clone().filter(|end| offsets.start.as_ref() != Some(end)) else {
+            return self.open_splits(&[], leaves);
         };
+        let range = OffsetRange { start: offsets.start.clone(), end };
         match self.ahead.take() {
-            Some(Ok(Ahead { opened, .. })) if opened.splits == splits => Ok(opened.leaves),
-            _ => Ok(self.open_splits(splits, leaves)?.leaves),
+            // The same range has the same rows.
+            Some(Ok(ahead)) if ahead.range == range => Ok(ahead.leaves),
+            _ => self.open_range(&range, leaves).await,
         }
     }
 
     /// Begins to read what the batch after the one that ends here will read, if the source knows.
     pub(super) async fn read_ahead(&mut self, start: &Option<Offset>, leaves: &[SourceLeaf]) {
-        if workers::threads() > 1 && self.source.knows_next(start.as_ref()) {
+        if cores() > 1 && self.source.knows_next(start.as_ref()) {
             self.ahead = self.open_next(start, leaves).await.transpose();
         }
     }
@@ -103,16 +97,17 @@ impl SourceRun {
     async fn open_next(&mut self, start: &Option<Offset>, leaves: &[SourceLeaf]) -> Result<Option<Ahead>> {
         let advance = self.source.next_offset(start.as_ref()).await.map_err(self.context())?;
         let Advance::To { end, step: None } = advance else { return Ok(None) };
-        let opened = self.open_splits(self.splits(start, &end).await?, leaves)?;
-        Ok(Some(Ahead { start: start.clone(), end, opened }))
+        let range = OffsetRange { start: start.clone(), end };
+        let leaves = self.open_range(&range, leaves).await?;
+        Ok(Some(Ahead { range, leaves }))
     }
 
-    async fn splits(&self, start: &Option<Offset>, end: &Offset) -> Result<Vec<Split>> {
-        let range = OffsetRange { start: start.clone(), end: end.clone() };
-        self.source.plan_splits(&range).await.map_err(self.context())
+    async fn open_range(&self, range: &OffsetRange, leaves: &[SourceLeaf]) -> Result<Vec<OpenLeaf>> {
+        let splits = self.source.plan_splits(range).await.map_err(self.context())?;
+        self.open_splits(&splits, leaves)
     }
 
-    fn open_splits(&self, splits: Vec<Split>, leaves: &[SourceLeaf]) -> Result<Opened> {
+    fn open_splits(&self, splits: &[Split], leaves: &[SourceLeaf]) -> Result<Vec<OpenLeaf>> {
         let open = |leaf: &usize| {
             let projection = leaves[*leaf].slot.projection();
             let schema = self.source.schema();
@@ -122,21 +117,16 @@ impl SourceRun {
             };
             let metrics: Arc<ReadMetrics> = Arc::default();
             let reads = Reads { reader: self.source.reader(), projection, metrics: Arc::clone(&metrics) };
-            let rows = reads.rows(splits.clone()).map_err(self.context());
+            let rows = reads.rows(splits.to_vec()).map_err(self.context());
             Ok(OpenLeaf { leaf: *leaf, metrics, rows: adapt(schema, rows.boxed()) })
         };
-        let leaves = self.leaves.iter().map(open).collect::<Result<_>>()?;
-        Ok(Opened { splits, leaves })
+        self.leaves.iter().map(open).collect()
     }
 
     fn context(&self) -> impl Fn(Error) -> Error + Send + use<> {
         let name = self.name.clone();
         move |error| error.context(format!("stream `{name}`"))
     }
-}
-
-fn no_error() -> Error {
-    Error::internal("reading ahead has failed without an error")
 }
 
 /// Splits of a leaf that are open at once, at most: each has a thread and a buffer.
@@ -157,8 +147,7 @@ impl Reads {
             let split = waiting.next()?;
             Some(self.reader.read(&split, self.projection.as_deref(), &self.metrics))
         };
-        let mut open: VecDeque<_> =
-            std::iter::from_fn(&mut next).take(workers::threads().min(OPEN_SPLITS)).collect();
+        let mut open: VecDeque<_> = std::iter::from_fn(&mut next).take(cores().min(OPEN_SPLITS)).collect();
         let in_order = std::iter::from_fn(move || {
             let first = open.pop_front()?;
             open.extend(next());

@@ -1,20 +1,13 @@
 //! The threads on which large batches are computed: one pool for the process, a thread per core, made when it is first
 //! needed. Small batches never come here: a hand-over takes longer than they do.
 
+use crate::exec::cores;
 use acequia_core::{Error, Result};
 use parking_lot::Mutex;
-use std::num::NonZeroUsize;
-use std::sync::OnceLock;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::JoinSet;
 
 static POOL: Mutex<Option<Runtime>> = Mutex::new(None);
-
-/// How many cores the process may use.
-pub(super) fn threads() -> usize {
-    static THREADS: OnceLock<usize> = OnceLock::new();
-    *THREADS.get_or_init(|| std::thread::available_parallelism().map_or(1, NonZeroUsize::get))
-}
 
 /// The pool.
 fn pool() -> Result<Handle> {
@@ -23,7 +16,7 @@ fn pool() -> Result<Handle> {
         return Ok(pool.handle().clone());
     }
     let made = Builder::new_multi_thread()
-        .worker_threads(threads())
+        .worker_threads(cores())
         .thread_name("acequia-worker")
         .enable_all()
         .build();

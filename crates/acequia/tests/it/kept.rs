@@ -35,19 +35,10 @@ async fn goes_on(place: &Place, case: &crate::power::Case) {
 }
 
 #[tokio::test]
-async fn queries_of_format_1_go_on() {
-    for case in CASES {
+async fn queries_of_every_format_go_on() {
+    for (format, case) in [1, 2].into_iter().flat_map(|format| CASES.iter().map(move |case| (format, case))) {
         let place = Place::new();
-        copy(&kept(1, case.name), place.root());
-        goes_on(&place, case).await;
-    }
-}
-
-#[tokio::test]
-async fn queries_of_format_2_go_on() {
-    for case in CASES {
-        let place = Place::new();
-        copy(&kept(2, case.name), place.root());
+        copy(&kept(format, case.name), place.root());
         goes_on(&place, case).await;
     }
 }

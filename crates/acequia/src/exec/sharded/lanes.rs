@@ -138,10 +138,12 @@ mod tests {
     use arrow::datatypes::SchemaRef;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
-    use std::time::Duration;
 
-    /// Emits how many rows it was pushed; fails at a batch of 7 rows and panics at one of 9.
-    struct Counting(i64);
+    /// Emits how many rows it and its siblings were pushed; fails at a batch of 7 rows and panics at one of 9.
+    struct Counting {
+        own: usize,
+        all: Arc<AtomicUsize>,
+    }
 
     fn batch(rows: usize) -> RecordBatch {
         RecordBatch::try_from_iter([("n", Arc::new(Int64Array::from(vec![0; rows])) as _)]).unwrap()
@@ -165,7 +167,7 @@ mod tests {
         }
 
         fn state_rows(&self) -> usize {
-            self.0 as usize
+            self.own
         }
 
         fn state_bytes(&self) -> usize {
@@ -183,70 +185,15 @@ mod tests {
                 7 => Err(Error::data("seven")),
                 9 => panic!("nine"),
                 rows => {
-                    self.0 += rows as i64;
+                    self.own += rows;
+                    self.all.fetch_add(rows, Ordering::Relaxed);
                     Ok(())
                 }
             }
         }
 
         fn finish(&mut self, _context: &BatchContext) -> Result<Vec<RecordBatch>> {
-            Ok(vec![batch(self.0 as usize)])
-        }
-
-        fn late_rows(&self) -> u64 {
-            0
-        }
-
-        fn wakes_at(&self, _watermark: Watermark) -> bool {
-            false
-        }
-    }
-
-    /// Shares the number of its rows with its siblings, and may take its time.
-    struct Sharing {
-        pushed: Arc<AtomicUsize>,
-        slow: Duration,
-    }
-
-    impl Stateful for Sharing {
-        fn tables(&self) -> Vec<TableDef> {
-            Vec::new()
-        }
-
-        fn take_deltas(&mut self) -> Result<Vec<TableDelta>> {
-            Ok(Vec::new())
-        }
-
-        fn restore(&mut self, _table: &str, _rows: RecordBatch) -> Result<()> {
-            Ok(())
-        }
-
-        fn snapshot(&self, _table: &str) -> Result<Vec<RecordBatch>> {
-            Ok(Vec::new())
-        }
-
-        fn state_rows(&self) -> usize {
-            0
-        }
-
-        fn state_bytes(&self) -> usize {
-            0
-        }
-    }
-
-    impl Operator for Sharing {
-        fn output_schema(&self) -> SchemaRef {
-            batch(0).schema()
-        }
-
-        fn push(&mut self, _context: &BatchContext, _input: usize, batch: RecordBatch) -> Result<()> {
-            std::thread::sleep(self.slow);
-            self.pushed.fetch_add(batch.num_rows(), Ordering::Relaxed);
-            Ok(())
-        }
-
-        fn finish(&mut self, _context: &BatchContext) -> Result<Vec<RecordBatch>> {
-            Ok(vec![batch(self.pushed.load(Ordering::Relaxed))])
+            Ok(vec![batch(self.all.load(Ordering::Relaxed))])
         }
 
         fn late_rows(&self) -> u64 {
@@ -259,7 +206,8 @@ mod tests {
     }
 
     fn counting(shards: usize) -> Vec<Box<dyn Operator>> {
-        (0..shards).map(|shard| Box::new(Counting(shard as i64)) as _).collect()
+        let all = Arc::new(AtomicUsize::new(0));
+        (0..shards).map(|_| Box::new(Counting { own: 0, all: Arc::clone(&all) }) as _).collect()
     }
 
     fn context() -> BatchContext {
@@ -271,35 +219,33 @@ mod tests {
         for threads in 1..9 {
             let lanes = Lanes::start(threads).unwrap();
             let mut shards = counting(5);
-            for batch_number in 1..4 {
+            for batches in 1..4 {
                 let running = lanes.begin(shards, context()).unwrap();
                 for rows in 0..500 {
                     assert!(running.push((rows % 5, batch(10 * (rows % 5)))));
                 }
                 let emitted;
                 (shards, emitted) = running.finish().unwrap();
-                let expected: Vec<usize> = (0..5).map(|shard| shard + batch_number * shard * 1000).collect();
-                assert_eq!(shards.iter().map(|shard| shard.state_rows()).collect::<Vec<_>>(), expected);
-                assert_eq!(emitted.iter().map(RecordBatch::num_rows).collect::<Vec<_>>(), expected);
+                let own: Vec<usize> = (0..5).map(|shard| batches * shard * 1000).collect();
+                assert_eq!(shards.iter().map(|shard| shard.state_rows()).collect::<Vec<_>>(), own);
+                // No shard was finished before all of them had their rows.
+                let all = vec![own.iter().sum::<usize>(); 5];
+                assert_eq!(emitted.iter().map(RecordBatch::num_rows).collect::<Vec<usize>>(), all);
             }
         }
     }
 
     #[test]
-    fn no_shard_is_finished_before_all_rows_are_pushed() {
-        let pushed = Arc::new(AtomicUsize::new(0));
-        let shared =
-            |_| Box::new(Sharing { pushed: Arc::clone(&pushed), slow: Duration::ZERO }) as Box<dyn Operator>;
-        let mut shards: Vec<Box<dyn Operator>> = (0..3).map(shared).collect();
-        shards[2] = Box::new(Sharing { pushed: Arc::clone(&pushed), slow: Duration::from_millis(5) });
-        let lanes = Lanes::start(3).unwrap();
-        let running = lanes.begin(shards, context()).unwrap();
-        for shard in [0, 1, 2, 2, 2, 2, 2, 2] {
-            assert!(running.push((shard, batch(1))));
-        }
-        // Each emits as many rows as all of them had been pushed.
-        let (_, emitted) = running.finish().unwrap();
-        assert_eq!(emitted.iter().map(RecordBatch::num_rows).collect::<Vec<_>>(), [8, 8, 8]);
+    fn a_lane_waits_for_the_others_before_it_finishes() {
+        let lanes = Lanes::start(2).unwrap();
+        let Running(mut running) = lanes.begin(counting(2), context()).unwrap();
+        let RunningLane { queue, is_pushed, go, is_done } = running.remove(0);
+        queue.send((0, batch(3))).unwrap();
+        drop(queue);
+        is_pushed.recv().unwrap().unwrap();
+        // It is told to give up instead: it has not finished by itself.
+        drop(go);
+        assert!(is_done.recv().is_err(), "a lane has finished while another one still had rows to come");
     }
 
     #[test]

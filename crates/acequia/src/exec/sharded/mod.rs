@@ -30,7 +30,7 @@ use super::aggregate::coalesce;
 use super::route::RouteColumn;
 use super::{
     AggregateOperator, AggregateSpec, BatchContext, DropDuplicatesOperator, DropDuplicatesSpec, Operator,
-    SessionAggregateOperator, SessionSpec,
+    SessionAggregateOperator, SessionSpec, cores,
 };
 use crate::error::from_datafusion;
 use acequia_core::state::{Stateful, TableDef, TableDelta, TableKind};
@@ -193,7 +193,7 @@ impl Sharding {
         shards: Shards,
         pieces: impl FnOnce(&[RouteColumn]) -> Result<Pieces>,
     ) -> Result<Self> {
-        let threads = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        let threads = cores();
         let count = shards.0.map_or(threads, NonZeroUsize::get);
         if key.is_empty() || count == 1 {
             return Ok(Self { operator: whole, by: Vec::new() });
