@@ -12,8 +12,8 @@
 //! the log whose group has moved on is garbage; the log is rewritten when there is more garbage than live rows, and
 //! small neighbours are merged, hence there are few chunks and every row is copied O(log n) times.
 
-use super::detach::detached;
 use crate::error::from_datafusion;
+use crate::exec::detach::detached;
 use crate::exec::key_table::conform;
 use acequia_core::{Error, Result};
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, new_empty_array, new_null_array};

@@ -5,7 +5,6 @@
 //! ([`general`]). State columns have the layout of DataFusion's own `state()` in both, so that one can be restored
 //! from what the other wrote.
 
-mod detach;
 pub(super) mod general;
 pub(super) mod native;
 

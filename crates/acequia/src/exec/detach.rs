@@ -1,10 +1,19 @@
 //! Arrays that keep nothing but their own rows in memory.
 
 use acequia_core::Result;
-use arrow::array::{Array, ArrayRef, AsArray, GenericListArray, StructArray};
+use arrow::array::{
+    Array, ArrayRef, AsArray, GenericListArray, RecordBatch, RecordBatchOptions, StructArray,
+};
 use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::DataType;
 use std::sync::Arc;
+
+/// The rows without the buffers of others.
+pub(super) fn detached_batch(rows: &RecordBatch) -> Result<RecordBatch> {
+    let columns = rows.columns().iter().map(detached).collect::<Result<_>>()?;
+    let options = RecordBatchOptions::new().with_row_count(Some(rows.num_rows()));
+    Ok(RecordBatch::try_new_with_options(rows.schema(), columns, &options)?)
+}
 
 /// The array without the buffers of others: views would keep whole input batches alive.
 pub(super) fn detached(array: &ArrayRef) -> Result<ArrayRef> {

@@ -1,0 +1,111 @@
+//! Rows with weights, as operators compute with them: `+n` inserts a row n times, `-n` takes it back n times.
+
+use super::{WEIGHT, with_weight};
+use acequia_core::{Error, Result};
+use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch, RecordBatchOptions, UInt32Array};
+use arrow::compute::{concat_batches, take_record_batch};
+use arrow::datatypes::{Int64Type, SchemaRef};
+use arrow::row::{RowConverter, Rows, SortField};
+use hashbrown::HashMap;
+use std::sync::Arc;
+
+/// Rows, each with its weight.
+#[derive(Debug, Clone)]
+pub(crate) struct Delta {
+    /// The rows, without a column for the weight.
+    pub(crate) rows: RecordBatch,
+    /// One weight for each.
+    pub(crate) weights: Vec<i64>,
+}
+
+impl Delta {
+    /// The rows of change batches with these columns; those of batches without a weight count once.
+    ///
+    /// # Errors
+    /// `Internal` when a batch has other columns.
+    pub(crate) fn of(schema: &SchemaRef, batches: &[RecordBatch]) -> Result<Self> {
+        let mut weights = Vec::new();
+        let mut rows = Vec::with_capacity(batches.len());
+        for batch in batches {
+            match weights_in(batch)? {
+                Some(of_batch) => weights.extend_from_slice(of_batch.values()),
+                None => weights.resize(weights.len() + batch.num_rows(), 1),
+            }
+            let columns = batch.columns()[..schema.fields().len()].to_vec();
+            rows.push(batch_of(schema, columns, batch.num_rows())?);
+        }
+        Ok(Self { rows: concat_batches(schema, &rows)?, weights })
+    }
+
+    /// How many rows there are, whatever their weights.
+    pub(crate) fn len(&self) -> usize {
+        self.weights.len()
+    }
+
+    /// Each distinct row once, with the sum of its weights, unless that is 0; in the order of first sight.
+    ///
+    /// # Errors
+    /// `Unsupported` for types that cannot be compared.
+    pub(crate) fn consolidated(self) -> Result<Self> {
+        if self.len() < 2 {
+            return if self.weights == [0] { self.take(&[]) } else { Ok(self) };
+        }
+        let encoded = encode(self.rows.columns())?;
+        let mut first: HashMap<&[u8], u32> = HashMap::with_capacity(self.len());
+        let mut net = vec![0; self.len()];
+        for (row, weight) in self.weights.iter().enumerate() {
+            let row = *first.entry(encoded.row(row).data()).or_insert(row as u32);
+            net[row as usize] += weight;
+        }
+        let kept: Vec<u32> = (0..net.len() as u32).filter(|row| net[*row as usize] != 0).collect();
+        Self { rows: self.rows, weights: net }.take(&kept)
+    }
+
+    /// These rows.
+    ///
+    /// # Errors
+    /// What taking them gives.
+    pub(crate) fn take(self, rows: &[u32]) -> Result<Self> {
+        if rows.len() == self.len() {
+            return Ok(self);
+        }
+        let weights = rows.iter().map(|row| self.weights[*row as usize]).collect();
+        Ok(Self { rows: take_record_batch(&self.rows, &UInt32Array::from(rows.to_vec()))?, weights })
+    }
+
+    /// The change batch: the rows with their weights as last column.
+    ///
+    /// # Errors
+    /// `Internal` when rows and weights do not fit together.
+    pub(crate) fn into_batch(self) -> Result<RecordBatch> {
+        let schema = with_weight(&self.rows.schema());
+        let mut columns = self.rows.columns().to_vec();
+        columns.push(Arc::new(Int64Array::from(self.weights)));
+        Ok(RecordBatch::try_new(schema, columns)?)
+    }
+}
+
+/// The weights of a change batch; none of an insert-only one.
+pub(crate) fn weights_in(batch: &RecordBatch) -> Result<Option<&Int64Array>> {
+    let schema = batch.schema_ref();
+    if schema.fields().last().is_none_or(|field| field.name() != WEIGHT) {
+        return Ok(None);
+    }
+    let weights = batch.columns().last().and_then(|column| column.as_primitive_opt::<Int64Type>());
+    weights.map(Some).ok_or_else(|| Error::internal("a weight is not a number"))
+}
+
+/// A batch of these columns, of which there may be none.
+pub(crate) fn batch_of(schema: &SchemaRef, columns: Vec<ArrayRef>, rows: usize) -> Result<RecordBatch> {
+    let options = RecordBatchOptions::new().with_row_count(Some(rows));
+    Ok(RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)?)
+}
+
+/// Rows as bytes that are equal when all bits of the rows are.
+pub(crate) fn encode(columns: &[ArrayRef]) -> Result<Rows> {
+    let fields: Vec<_> = columns.iter().map(|array| SortField::new(array.data_type().clone())).collect();
+    if columns.is_empty() {
+        return Err(Error::internal("rows without columns cannot be told apart"));
+    }
+    Ok(RowConverter::new(fields)?.convert_columns(columns)?)
+}
