@@ -8,14 +8,13 @@
 //! On an *insert-only* edge there is no such column and every row counts `+1`.
 
 mod aggregate;
-#[expect(dead_code, reason = "joins come next")]
 mod delta;
 mod detach;
 mod drop_duplicates;
 mod group_states;
+mod join;
 mod key_table;
 mod route;
-#[expect(dead_code, reason = "joins come next")]
 mod row_store;
 mod session_aggregate;
 mod sharded;
@@ -24,6 +23,7 @@ mod twin;
 
 pub use aggregate::{AggregateOperator, AggregateSpec, Emit, TimeBound, TimeKey, raw_input};
 pub use drop_duplicates::{DropDuplicatesOperator, DropDuplicatesSpec, Expiry};
+pub use join::{JoinEmit, JoinEviction, JoinOperator, JoinSide, JoinSpec};
 pub use session_aggregate::{SessionAggregateOperator, SessionColumns, SessionSpec};
 pub use sharded::{Routed, Routing, Sharding, Shards};
 

@@ -15,6 +15,9 @@ use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::physical_plan::aggregates::AggregateExec;
 use datafusion::physical_plan::{ExecutionPlan, collect};
 use datafusion::prelude::SessionConfig;
+use rand::Rng;
+use rand::rngs::SmallRng;
+use rand::seq::SliceRandom;
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
@@ -41,14 +44,21 @@ fn state() -> &'static SessionState {
 
 /// A context with the table `t`.
 pub(super) fn context(rows: &RecordBatch) -> SessionContext {
+    context_of(&[("t", rows)])
+}
+
+/// A context with these tables.
+pub(super) fn context_of(tables: &[(&str, &RecordBatch)]) -> SessionContext {
     let catalogs = Arc::new(MemoryCatalogProviderList::new());
     let catalog = Arc::new(MemoryCatalogProvider::new());
     catalog.register_schema("public", Arc::new(MemorySchemaProvider::new())).unwrap();
     catalogs.register_catalog("datafusion".to_string(), catalog);
     let state = SessionStateBuilder::new_from_existing(state().clone()).with_catalog_list(catalogs).build();
     let context = SessionContext::new_with_state(state);
-    let table = MemTable::try_new(rows.schema(), vec![vec![rows.clone()]]).unwrap();
-    context.register_table("t", Arc::new(table)).unwrap();
+    for (name, rows) in tables {
+        let table = MemTable::try_new(rows.schema(), vec![vec![(*rows).clone()]]).unwrap();
+        context.register_table(*name, Arc::new(table)).unwrap();
+    }
     context
 }
 
@@ -72,6 +82,11 @@ fn find(plan: &Arc<dyn ExecutionPlan>) -> Option<Arc<dyn ExecutionPlan>> {
 /// Runs a plan.
 pub(super) fn run(context: &SessionContext, plan: &Arc<dyn ExecutionPlan>) -> Vec<RecordBatch> {
     block_on(collect(Arc::clone(plan), context.task_ctx())).unwrap()
+}
+
+/// DataFusion's answer of a query.
+pub(super) fn query(context: &SessionContext, sql: &str) -> Vec<RecordBatch> {
+    block_on(async { context.sql(sql).await.unwrap().collect().await.unwrap() })
 }
 
 /// The rows that a query's aggregate is pushed, and its own answer over them.
@@ -162,6 +177,120 @@ impl Folded {
             vec![row.clone(); *weight as usize]
         };
         self.rows.iter().flat_map(copies).collect()
+    }
+}
+
+/// The rows of an input as they are now, changed at random.
+pub(super) struct Rows {
+    schema: SchemaRef,
+    rows: Vec<RecordBatch>,
+}
+
+impl Rows {
+    pub(super) fn new(schema: SchemaRef) -> Self {
+        Self { schema, rows: Vec::new() }
+    }
+
+    /// All rows.
+    pub(super) fn batch(&self) -> RecordBatch {
+        concat_batches(&self.schema, &self.rows).unwrap()
+    }
+
+    /// Adds rows and, if it may, takes some back; the change batches in random pieces and order.
+    pub(super) fn change(
+        &mut self,
+        rng: &mut SmallRng,
+        added: RecordBatch,
+        retracting: bool,
+    ) -> Vec<RecordBatch> {
+        let mut changes: Vec<(RecordBatch, i64)> =
+            (0..added.num_rows()).map(|row| (added.slice(row, 1), 1)).collect();
+        self.rows.extend(changes.iter().map(|(row, _)| row.clone()));
+        if !retracting {
+            return vec![added];
+        }
+        while !self.rows.is_empty() && rng.random_bool(0.5) {
+            let row = rng.random_range(0..self.rows.len());
+            changes.push((self.rows.swap_remove(row), -1));
+        }
+        changes.shuffle(rng);
+        let schema = super::with_weight(&self.schema);
+        let weighted =
+            changes.into_iter().map(|(row, weight)| super::append_weight(&row, &schema, weight).unwrap());
+        weighted.collect()
+    }
+}
+
+/// The rows of an additive table, as a checkpoint would merge them.
+pub(super) struct SavedBag {
+    table: TableDef,
+    rows: BTreeMap<String, (RecordBatch, i64)>,
+}
+
+impl SavedBag {
+    pub(super) fn new(table: TableDef) -> Self {
+        assert_eq!(table.kind, TableKind::Additive);
+        Self { table, rows: BTreeMap::new() }
+    }
+
+    pub(super) fn is(&self, table: &TableDef) -> bool {
+        self.table == *table
+    }
+
+    fn weighted(&self, batch: &RecordBatch) -> Vec<(String, RecordBatch, i64)> {
+        assert_eq!(batch.schema(), self.table.schema);
+        let weight = batch.num_columns() - 1;
+        let own: Vec<usize> = (0..weight).collect();
+        let weights = batch.column(weight).as_primitive::<Int64Type>().clone();
+        // Debug text of the data tells -0.0, NaN and NULL apart.
+        let names = (0..batch.num_rows())
+            .map(|row| format!("{:?}", batch.project(&own).unwrap().slice(row, 1).columns()));
+        names.enumerate().map(|(row, name)| (name, batch.slice(row, 1), weights.value(row))).collect()
+    }
+
+    pub(super) fn apply(&mut self, delta: &TableDelta) {
+        assert!(delta.deletes.is_empty());
+        let changes: Vec<_> = delta.upserts.iter().flat_map(|batch| self.weighted(batch)).collect();
+        for (name, row, weight) in changes {
+            self.rows.entry(name).or_insert((row, 0)).1 += weight;
+        }
+        self.rows.retain(|_, (_, weight)| *weight != 0);
+        if let (Some(bound), Some(time)) = (delta.evict_below, self.table.time_column) {
+            self.rows.retain(|_, (row, _)| {
+                let times = row.column(time).as_primitive::<Int64Type>();
+                times.is_null(0) || times.value(0) >= bound
+            });
+        }
+    }
+
+    fn batch(&self) -> RecordBatch {
+        let rows = self.rows.values().map(|(row, weight)| {
+            let mut columns = row.columns().to_vec();
+            *columns.last_mut().unwrap() = Arc::new(Int64Array::from(vec![*weight]));
+            RecordBatch::try_new(row.schema(), columns).unwrap()
+        });
+        concat_batches(&self.table.schema, &rows.collect::<Vec<_>>()).unwrap()
+    }
+
+    /// Asserts that the operator's own view of the table is the same.
+    pub(super) fn assert_is(&self, operator: &dyn Operator) {
+        let mut live: BTreeMap<String, i64> = BTreeMap::new();
+        for (name, _, weight) in
+            operator.snapshot(&self.table.name).unwrap().iter().flat_map(|batch| self.weighted(batch))
+        {
+            *live.entry(name).or_default() += weight;
+        }
+        let saved: BTreeMap<String, i64> =
+            self.rows.iter().map(|(name, (_, weight))| (name.clone(), *weight)).collect();
+        assert_eq!(live, saved, "saved rows of {}", self.table.name);
+    }
+
+    /// Puts the rows into a fresh operator, in two pieces.
+    pub(super) fn restore_into(&self, operator: &mut dyn Operator) {
+        let all = self.batch();
+        let half = all.num_rows() / 2;
+        operator.restore(&self.table.name, all.slice(0, half)).unwrap();
+        operator.restore(&self.table.name, all.slice(half, all.num_rows() - half)).unwrap();
     }
 }
 

@@ -1,0 +1,191 @@
+//! A side of a join: its rows, and what they give without a partner.
+
+use super::{JoinEmit, JoinSpec, TABLES};
+use crate::exec::BatchContext;
+use crate::exec::aggregate::times_in;
+use crate::exec::delta::Delta;
+use crate::exec::row_store::{RowId, RowStore, RowStoreSpec, SavedRows};
+use acequia_core::{Error, Result, Watermark};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use arrow::datatypes::{Int64Type, SchemaRef};
+use datafusion::common::JoinType;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// What a row of a side gives beside pairs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Alone {
+    /// Nothing.
+    Nothing,
+    /// Itself, if it has a partner.
+    Matched,
+    /// Itself (and NULLs for the other side of an outer join), if it has none.
+    Unmatched,
+    /// Itself and whether it has one.
+    Mark,
+}
+
+impl Alone {
+    fn of(kind: JoinType, side: usize) -> Self {
+        use JoinType::*;
+        match (kind, side) {
+            (Left | Full | LeftAnti, 0) | (Right | Full | RightAnti, 1) => Self::Unmatched,
+            (LeftSemi, 0) | (RightSemi, 1) => Self::Matched,
+            (LeftMark, 0) | (RightMark, 1) => Self::Mark,
+            _ => Self::Nothing,
+        }
+    }
+}
+
+/// What a NOT IN must know of its right side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Presence {
+    /// Whether it has rows.
+    pub(super) any: bool,
+    /// Whether one of them is NULL.
+    pub(super) any_null: bool,
+}
+
+pub(super) struct Side {
+    schema: SchemaRef,
+    key: Vec<usize>,
+    output: Vec<usize>,
+    eviction: Option<super::JoinEviction>,
+    pub(super) alone: Alone,
+    pub(super) store: RowStore,
+    pub(super) saved: SavedRows,
+    pub(super) pending: Vec<RecordBatch>,
+    /// Rows, and rows with NULL in the key.
+    counted: [i64; 2],
+    evicted_below: Option<i64>,
+}
+
+impl Side {
+    pub(super) fn try_new(spec: &JoinSpec, side: usize) -> Result<Self> {
+        let of = &spec.sides[side];
+        let alone = Alone::of(spec.kind, side);
+        let store = RowStore::new(RowStoreSpec {
+            schema: Arc::clone(&of.schema),
+            key: of.key.clone(),
+            nulls_equal: spec.nulls_equal,
+            leave: of.retracting,
+            degree: alone != Alone::Nothing,
+            time: of.eviction.as_ref().map(|eviction| (eviction.column, eviction.field)),
+        })?;
+        if of.retracting && spec.emit == JoinEmit::Inserts {
+            return Err(Error::internal("a join of rows that are taken back only adds rows"));
+        }
+        Ok(Self {
+            schema: Arc::clone(&of.schema),
+            key: of.key.clone(),
+            output: of.output.clone(),
+            eviction: of.eviction.clone(),
+            alone,
+            saved: SavedRows::new(spec.operator, TABLES[side], &store),
+            store,
+            pending: Vec::new(),
+            counted: [0; 2],
+            evicted_below: None,
+        })
+    }
+
+    /// Whether rows have degrees.
+    pub(super) fn counts(&self) -> bool {
+        self.alone != Alone::Nothing
+    }
+
+    pub(super) fn keys(&self, columns: &[ArrayRef]) -> Vec<ArrayRef> {
+        self.key.iter().map(|column| Arc::clone(&columns[*column])).collect()
+    }
+
+    pub(super) fn output_columns(&self, rows: &RecordBatch) -> Vec<ArrayRef> {
+        self.output.iter().map(|column| Arc::clone(rows.column(*column))).collect()
+    }
+
+    /// The changes of the batch without rows that are late, and the number of those.
+    pub(super) fn take_changes(&mut self, context: &BatchContext) -> Result<(Delta, u64)> {
+        let delta = Delta::of(&self.schema, &std::mem::take(&mut self.pending))?;
+        let delta = if self.store.spec().leave { delta.consolidated()? } else { delta };
+        let Some(eviction) = &self.eviction else { return Ok((delta, 0)) };
+        let late_below = eviction.late.at(context.late_watermark)?;
+        let Some(bound) = late_below.max(self.evicted_below) else { return Ok((delta, 0)) };
+        let times = times_in(delta.rows.column(eviction.column), eviction.field)?;
+        let on_time = |row: &u32| times.is_null(*row as usize) || times.value(*row as usize) >= bound;
+        let kept: Vec<u32> = (0..delta.len() as u32).filter(on_time).collect();
+        let late = (delta.len() - kept.len()) as u64;
+        Ok((delta.take(&kept)?, late))
+    }
+
+    /// Below which time rows leave at a watermark.
+    pub(super) fn leaves_below(&self, watermark: Watermark) -> Result<Option<i64>> {
+        self.eviction.as_ref().map_or(Ok(None), |eviction| eviction.leave.at(watermark))
+    }
+
+    pub(super) fn presence(&self) -> Presence {
+        Presence { any: self.counted[0] > 0, any_null: self.counted[1] > 0 }
+    }
+
+    /// Counts rows for [`Side::presence`].
+    pub(super) fn count(&mut self, delta: &Delta) -> Result<()> {
+        let keys = self.keys(delta.rows.columns());
+        self.count_rows(&keys, &delta.weights);
+        Ok(())
+    }
+
+    fn count_rows(&mut self, keys: &[ArrayRef], weights: &[i64]) {
+        self.counted[0] += weights.iter().sum::<i64>();
+        if keys.iter().any(|key| key.null_count() > 0) {
+            let null = |row: usize| keys.iter().any(|key| key.is_null(row));
+            self.counted[1] +=
+                weights.iter().enumerate().filter(|(row, _)| null(*row)).map(|(_, w)| w).sum::<i64>();
+        }
+    }
+
+    pub(super) fn apply(&mut self, delta: &Delta, degrees: &[i64], durable: bool) -> Result<()> {
+        self.store.apply(&delta.rows, Some(&delta.weights), degrees)?;
+        if durable {
+            self.saved.changed(&self.store, delta, degrees)?;
+        }
+        Ok(())
+    }
+
+    /// Adds to degrees.
+    pub(super) fn set_degrees(&mut self, changes: BTreeMap<RowId, i64>, durable: bool) -> Result<()> {
+        if changes.is_empty() {
+            return Ok(());
+        }
+        let ids: Vec<RowId> = changes.keys().copied().collect();
+        let old: Vec<i64> = ids.iter().map(|id| self.store.degree(*id)).collect();
+        let new: Vec<i64> = changes.values().zip(&old).map(|(change, old)| old + change).collect();
+        for (id, degree) in ids.iter().zip(&new) {
+            debug_assert!(*degree >= 0, "a row has {degree} partners");
+            self.store.set_degree(*id, *degree);
+        }
+        if durable {
+            self.saved.degrees_changed(&self.store, &ids, &old, &new)?;
+        }
+        Ok(())
+    }
+
+    /// Forgets rows below a time.
+    pub(super) fn leave(&mut self, ids: &[RowId], bound: i64, durable: bool) -> Result<()> {
+        let keys = self.store.gather(ids, &self.key)?;
+        let weights: Vec<i64> = ids.iter().map(|id| -self.store.weight(*id)).collect();
+        self.count_rows(&keys, &weights);
+        self.store.remove(ids)?;
+        self.evicted_below = self.evicted_below.max(Some(bound));
+        if durable {
+            self.saved.evicted(bound);
+        }
+        Ok(())
+    }
+
+    pub(super) fn restore(&mut self, rows: &RecordBatch) -> Result<()> {
+        self.saved.restore(&mut self.store, rows)?;
+        let weights = rows.columns().last().and_then(|column| column.as_primitive_opt::<Int64Type>());
+        let weights = weights.ok_or_else(|| Error::data("saved rows of a join have no weight"))?;
+        let keys = self.keys(rows.columns());
+        self.count_rows(&keys, weights.values());
+        Ok(())
+    }
+}
