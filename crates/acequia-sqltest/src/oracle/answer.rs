@@ -18,7 +18,7 @@ use arrow::array::{RecordBatch, RecordBatchOptions};
 use arrow::compute::{cast, filter_record_batch, not};
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::catalog::MemTable;
-use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::tree_node::Transformed;
 use datafusion::common::{Column, DFSchema, TableReference};
 use datafusion::datasource::{provider_as_source, source_as_provider};
 use datafusion::logical_expr::{Distinct, Expr, LogicalPlan, LogicalPlanBuilder, Projection, TableScan};
@@ -50,13 +50,14 @@ pub async fn answer(
     let plan = resolve_windows(query.clone()).map_err(from_datafusion)?;
     let answer = Answer { context, mode, batches };
     let plan = answer.node(&plan).await?;
-    answer.run(plan).await
+    // What is left are streams in subqueries.
+    answer.run(with_rows(plan, batches)?).await
 }
 
-struct Answer<'a> {
+pub(super) struct Answer<'a> {
     context: &'a SessionContext,
-    mode: OutputMode,
-    batches: &'a [BatchRows],
+    pub(super) mode: OutputMode,
+    pub(super) batches: &'a [BatchRows],
 }
 
 /// A node that keeps something from batch to batch.
@@ -68,10 +69,13 @@ struct Stateful {
 }
 
 impl Answer<'_> {
-    fn node<'b>(&'b self, plan: &'b LogicalPlan) -> BoxFuture<'b, Result<LogicalPlan>> {
+    pub(super) fn node<'b>(&'b self, plan: &'b LogicalPlan) -> BoxFuture<'b, Result<LogicalPlan>> {
         async move {
             if !is_streaming(plan) {
                 return Ok(plan.clone());
+            }
+            if let LogicalPlan::Join(join) = plan {
+                return self.join(join).await;
             }
             let Some(stateful) = self.stateful(plan)? else {
                 return self.over_answers(plan).await;
@@ -91,7 +95,7 @@ impl Answer<'_> {
     }
 
     /// The node over the answers of its inputs; a stream's scan over all of its rows.
-    async fn over_answers(&self, plan: &LogicalPlan) -> Result<LogicalPlan> {
+    pub(super) async fn over_answers(&self, plan: &LogicalPlan) -> Result<LogicalPlan> {
         if let LogicalPlan::TableScan(_) = plan {
             return with_rows(plan.clone(), self.batches);
         }
@@ -102,7 +106,7 @@ impl Answer<'_> {
         plan.with_new_exprs(plan.expressions(), inputs).map_err(from_datafusion)
     }
 
-    fn keeps(&self, plan: &LogicalPlan) -> Result<bool> {
+    pub(super) fn keeps(&self, plan: &LogicalPlan) -> Result<bool> {
         if is_streaming(plan) && self.stateful(plan)?.is_some() {
             return Ok(true);
         }
@@ -133,7 +137,12 @@ impl Answer<'_> {
     }
 
     /// The rows of a linear plan that are not late, batch by batch.
-    async fn usable(&self, input: &LogicalPlan, key: &Expr, column: &TimeColumn) -> Result<LogicalPlan> {
+    pub(super) async fn usable(
+        &self,
+        input: &LogicalPlan,
+        key: &Expr,
+        column: &TimeColumn,
+    ) -> Result<LogicalPlan> {
         let mut kept = vec![];
         for batches in self.batches.chunk_by(|a, b| a.watermark == b.watermark) {
             let mut exprs = columns(input);
@@ -174,7 +183,7 @@ impl Answer<'_> {
         table(schema, rows)
     }
 
-    async fn run(&self, plan: LogicalPlan) -> Result<Vec<RecordBatch>> {
+    pub(super) async fn run(&self, plan: LogicalPlan) -> Result<Vec<RecordBatch>> {
         let frame = self.context.execute_logical_plan(plan).await.map_err(from_datafusion)?;
         frame.collect().await.map_err(from_datafusion)
     }
@@ -198,13 +207,13 @@ fn key_times(plan: &LogicalPlan, exprs: &[Expr]) -> Result<TimeColumns> {
     }
 }
 
-fn columns(plan: &LogicalPlan) -> Vec<Expr> {
+pub(super) fn columns(plan: &LogicalPlan) -> Vec<Expr> {
     plan.schema().columns().into_iter().map(Expr::Column).collect()
 }
 
 /// The plan with its streams being tables of the rows of these batches.
 fn with_rows(plan: LogicalPlan, batches: &[BatchRows]) -> Result<LogicalPlan> {
-    let filled = plan.transform_up(|node| {
+    let filled = plan.transform_up_with_subqueries(|node| {
         let LogicalPlan::TableScan(scan) = &node else { return Ok(Transformed::no(node)) };
         let provider = source_as_provider(&scan.source)?;
         let Some(stream) = provider.downcast_ref::<StreamScan>() else { return Ok(Transformed::no(node)) };
@@ -218,7 +227,7 @@ fn with_rows(plan: LogicalPlan, batches: &[BatchRows]) -> Result<LogicalPlan> {
 }
 
 /// Rows as a plan with the column names of another.
-fn table(names: &DFSchema, rows: Vec<RecordBatch>) -> Result<LogicalPlan> {
+pub(super) fn table(names: &DFSchema, rows: Vec<RecordBatch>) -> Result<LogicalPlan> {
     const NAME: &str = "__rows";
     let numbered = names
         .fields()

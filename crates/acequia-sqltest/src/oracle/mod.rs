@@ -13,6 +13,7 @@
 
 mod answer;
 mod fold;
+mod joins;
 mod late;
 mod replay;
 

@@ -12,6 +12,7 @@
 //! | aggregate | group keys keep theirs (not those of grouping sets); aggregates: lost |
 //! | UNION ALL | where all branches agree in the role; the watermarks of all |
 //! | join with a static side | columns of the streaming side, unless the join pads that side with NULLs |
+//! | join of two streams | the times that bind both ([`JoinTimes`]), the lower bound of both; else lost |
 //! | anything else | lost |
 //!
 //! Functions whose result can go back when time goes on (local time in a zone with summer time, months added to a
@@ -21,6 +22,7 @@
 use super::bound::evaluate;
 use super::duplicates::DropDuplicates;
 use super::expand::called;
+use super::join_time::JoinTimes;
 use super::not_unique::NotUnique;
 use super::session::{SessionFunction, SessionScope};
 use super::time_column::{ARGUMENT, SessionOf, SessionPartition, TimeColumn, TimeRole, WindowOf};
@@ -90,7 +92,7 @@ pub fn transfer(plan: &LogicalPlan, inputs: &[TimeColumns], streaming: &[bool]) 
         LogicalPlan::Aggregate(node) => aggregate(node, &inputs[0])?,
         LogicalPlan::Unnest(node) => unnest(node, &inputs[0]),
         LogicalPlan::Union(node) => union(node, inputs),
-        LogicalPlan::Join(node) => join(node, inputs, streaming),
+        LogicalPlan::Join(node) => join(node, inputs, streaming)?,
         _ => lost(plan),
     })
 }
@@ -174,27 +176,30 @@ fn union(node: &Union, inputs: &[TimeColumns]) -> TimeColumns {
     (0..node.schema.fields().len()).map(column).collect()
 }
 
-fn join(node: &Join, inputs: &[TimeColumns], streaming: &[bool]) -> TimeColumns {
+fn join(node: &Join, inputs: &[TimeColumns], streaming: &[bool]) -> Result<TimeColumns> {
     use JoinType as T;
-    let (left, right) = (&inputs[0], &inputs[1]);
     let keeps_left = matches!(node.join_type, T::Inner | T::Left | T::LeftSemi | T::LeftAnti | T::LeftMark);
     let keeps_right =
         matches!(node.join_type, T::Inner | T::Right | T::RightSemi | T::RightAnti | T::RightMark);
-    let keep = |columns: &TimeColumns, keeps: bool, shift: usize| match keeps {
-        true => columns.iter().map(|c| c.clone().map(|c| c.moved(&|i| Some(i + shift)))).collect(),
-        false => vec![None; columns.len()],
+    let binding = if streaming == [true, true] { JoinTimes::of(node, &inputs[0], &inputs[1])? } else { None };
+    let keep = |side: usize, keeps: bool, shift: usize| -> TimeColumns {
+        let after = |column: &TimeColumn| match (streaming[1 - side], &binding) {
+            (false, _) => Some(column.clone()),
+            (true, Some(binding)) => binding.bound_after(side, column),
+            (true, None) => None,
+        };
+        let kept = |column: &Option<TimeColumn>| {
+            column.as_ref().filter(|_| keeps).and_then(after).map(|c| c.moved(&|i| Some(i + shift)))
+        };
+        inputs[side].iter().map(kept).collect()
     };
-    let left_kept = keep(left, keeps_left && !streaming[1], 0);
     let mut columns: TimeColumns = match node.join_type {
-        T::LeftSemi | T::LeftAnti | T::LeftMark => left_kept,
-        T::RightSemi | T::RightAnti | T::RightMark => keep(right, keeps_right && !streaming[0], 0),
-        _ => {
-            let right_kept = keep(right, keeps_right && !streaming[0], left.len());
-            left_kept.into_iter().chain(right_kept).collect()
-        }
+        T::LeftSemi | T::LeftAnti | T::LeftMark => keep(0, keeps_left, 0),
+        T::RightSemi | T::RightAnti | T::RightMark => keep(1, keeps_right, 0),
+        _ => [keep(0, keeps_left, 0), keep(1, keeps_right, inputs[0].len())].concat(),
     };
     columns.resize(node.schema.fields().len(), None);
-    columns
+    Ok(columns)
 }
 
 /// The event time of an expression over a relation with these columns.

@@ -37,7 +37,7 @@ use std::sync::Arc;
 
 /// How the rows of a part change from batch to batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Change {
+pub(super) enum Change {
     /// Not at all: no stream is read.
     Static,
     /// Rows are only added.
@@ -51,10 +51,10 @@ enum Change {
 }
 
 /// An island in the making.
-struct Part {
-    plan: LogicalPlan,
-    inputs: Vec<(Arc<Slot>, Node)>,
-    change: Change,
+pub(super) struct Part {
+    pub(super) plan: LogicalPlan,
+    pub(super) inputs: Vec<(Arc<Slot>, Node)>,
+    pub(super) change: Change,
 }
 
 /// Plans an optimized logical plan in this mode.
@@ -86,7 +86,7 @@ pub(super) async fn build(
         (OutputMode::Update | OutputMode::Changes, Change::Keyed | Change::Retracting) => key::derive(plan)?,
         _ => Key::None,
     };
-    let key = key.require_for(mode, plan)?;
+    let key = key.require_for(mode, matches!(part.change, Change::Keyed | Change::Retracting))?;
     let weighted = part.change == Change::Retracting;
     let root = Node::Island(builder.close(part).await?);
     let schema = Arc::new(nullable(plan.schema().as_arrow()));
@@ -115,7 +115,7 @@ fn nullable(schema: &Schema) -> Schema {
     )
 }
 
-struct Builder<'a> {
+pub(super) struct Builder<'a> {
     state: &'a SessionState,
     task: Arc<TaskContext>,
     planner: DefaultPhysicalPlanner,
@@ -232,14 +232,14 @@ impl Builder<'_> {
     }
 
     /// Static rows beside a stream's: they are rows of the first batch.
-    async fn once(&self, plan: &LogicalPlan) -> Result<Part> {
+    pub(super) async fn once(&self, plan: &LogicalPlan) -> Result<Part> {
         let island = IslandTemplate::new(self.physical(plan).await?, Arc::clone(&self.task));
         let schema = island.plan().schema();
         let node = Node::Once(Island { template: island, inputs: vec![] });
         reads_slot(plan.schema(), "__once".to_string(), &schema, node, Change::InsertOnly)
     }
 
-    /// A join of a stream with static data is linear in the stream; the static side is built once.
+    /// A join of a stream with static data is mostly linear in the stream; the static side is built once.
     async fn join(&mut self, plan: &LogicalPlan, join: &Join) -> Result<Part> {
         let left = self.part(&join.left).await?;
         let right = self.part(&join.right).await?;
@@ -247,13 +247,11 @@ impl Builder<'_> {
         if whole(left.change) && whole(right.change) {
             return merge(plan, vec![left, right], Change::Snapshot);
         }
-        let stream_left = match (left.change, right.change) {
-            (_, Change::Static) => true,
-            (Change::Static, _) => false,
-            _ => return Err(refuse::stream_join(join.join_type)),
-        };
-        if !linear_in_stream(join.join_type, stream_left) {
-            return Err(refuse::preserved_static(join.join_type));
+        let stream_left = right.change == Change::Static;
+        let linear =
+            (stream_left || left.change == Change::Static) && linear_in_stream(join.join_type, stream_left);
+        if !linear {
+            return self.stream_join(plan, join, left, right).await;
         }
         let change = if stream_left { left.change } else { right.change };
         let static_first = if stream_left {
@@ -351,13 +349,21 @@ impl Builder<'_> {
         reads(plan.schema(), node, Change::InsertOnly)
     }
 
-    fn next_id(&mut self) -> OperatorId {
+    pub(super) fn mode(&self) -> OutputMode {
+        self.mode
+    }
+
+    pub(super) fn task(&self) -> &Arc<TaskContext> {
+        &self.task
+    }
+
+    pub(super) fn next_id(&mut self) -> OperatorId {
         let id = OperatorId(self.operators);
         self.operators += 1;
         id
     }
 
-    async fn physical(&self, plan: &LogicalPlan) -> Result<Arc<dyn ExecutionPlan>> {
+    pub(super) async fn physical(&self, plan: &LogicalPlan) -> Result<Arc<dyn ExecutionPlan>> {
         self.planner.create_physical_plan(plan, self.state).await.map_err(from_datafusion)
     }
 
@@ -413,7 +419,7 @@ fn refuse_views(plan: &LogicalPlan) -> Result<()> {
     }
 }
 
-fn has_operator(part: &Part) -> bool {
+pub(super) fn has_operator(part: &Part) -> bool {
     part.inputs.iter().any(|(_, node)| !node.operators().is_empty())
 }
 
@@ -456,7 +462,7 @@ fn topmost_aggregate(plan: &Arc<dyn ExecutionPlan>) -> Result<&AggregateExec> {
 }
 
 /// A part that reads an operator's output, with the column names of the logical node that it replaces.
-fn reads(names: &DFSchema, node: OperatorNode, change: Change) -> Result<Part> {
+pub(super) fn reads(names: &DFSchema, node: OperatorNode, change: Change) -> Result<Part> {
     let (name, schema) = (format!("__{}_{}", node.name, node.id), node.operator.output_schema());
     reads_slot(names, name, &schema, Node::Operator(node), change)
 }
@@ -498,7 +504,7 @@ fn merge(plan: &LogicalPlan, parts: Vec<Part>, change: Change) -> Result<Part> {
 }
 
 /// The weight column of a retracting part: always its last one.
-fn weight_of(plan: &LogicalPlan) -> Expr {
+pub(super) fn weight_of(plan: &LogicalPlan) -> Expr {
     let last = plan.schema().fields().len() - 1;
     Expr::Column(Column::from(plan.schema().qualified_field(last)))
 }

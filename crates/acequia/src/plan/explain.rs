@@ -2,11 +2,11 @@
 
 use super::key;
 use super::node::{Island, Node, OperatorNode, SourceLeaf};
-use crate::exec::{DropDuplicatesSpec, Emit, Expiry, Shards};
-use crate::functions::{DropDuplicates, TimeColumn};
+use crate::exec::{DropDuplicatesSpec, Emit, Expiry, JoinEmit, JoinEviction, JoinSide, Shards};
+use crate::functions::{DropDuplicates, JoinTimes, TimeColumn};
 use acequia_core::OutputMode;
 use arrow::datatypes::Schema;
-use datafusion::logical_expr::LogicalPlan;
+use datafusion::logical_expr::{Join, LogicalPlan};
 use datafusion::physical_plan::displayable;
 use std::fmt::Write;
 
@@ -42,6 +42,30 @@ pub(super) fn aggregate(plan: &LogicalPlan, emit: Emit, groups: &[Option<TimeCol
         None => "nothing: no event-time column with a watermark in GROUP BY".to_string(),
     };
     format!("{}, emits={emits}, evicted by={evicts}", key::describe_aggregate(plan))
+}
+
+/// A join in a line: its condition, when it emits, what evicts each side.
+pub(super) fn join(join: &Join, emit: JoinEmit, times: Option<&JoinTimes>, sides: [&JoinSide; 2]) -> String {
+    let keys: Vec<String> = join.on.iter().map(|(l, r)| format!("{l} = {r}")).collect();
+    let filter = join.filter.as_ref().map_or_else(String::new, |filter| format!(" filter=`{filter}`"));
+    let emits = match emit {
+        JoinEmit::Inserts => "new rows",
+        JoinEmit::Changes => "new rows, and rows taken back",
+        JoinEmit::Final => "new rows; those without a partner once, when final",
+    };
+    let evicts = |side: usize| match (times, &sides[side].eviction) {
+        (Some(times), Some(JoinEviction { leave: Some(_), .. })) => {
+            format!("watermark over `{}`", times.exprs[1 - side])
+        }
+        _ => "nothing: no event times with watermarks are equal or near each other in ON".to_string(),
+    };
+    format!(
+        "{} join on=[{}]{filter}, emits={emits}, left evicted by={}, right evicted by={}",
+        join.join_type,
+        keys.join(", "),
+        evicts(0),
+        evicts(1)
+    )
 }
 
 /// `drop_duplicates` in a line.

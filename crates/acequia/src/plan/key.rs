@@ -1,13 +1,14 @@
 //! The key of a result: which columns identify a row that later batches may change.
 //!
-//! It is the GROUP BY columns of the aggregate, followed through the projections above it. A part of the key may have
+//! It is the GROUP BY columns of the aggregate, followed through the projections and joins above it. A part of the key may have
 //! several spellings of which one is enough: the end of a tumbling window implies its start.
 
-use super::build::{is_streaming, times_of};
+use super::build::times_of;
 use super::refuse;
 use crate::functions::{Shape, TimeRole};
 use acequia_core::{OutputMode, Result};
-use datafusion::logical_expr::{Aggregate, Expr, LogicalPlan};
+use datafusion::common::JoinType;
+use datafusion::logical_expr::{Aggregate, Expr, Join, LogicalPlan};
 use std::collections::BTreeSet;
 
 /// The column by which DataFusion tells a NULL of the data from one of ROLLUP, CUBE or GROUPING SETS.
@@ -25,29 +26,20 @@ pub(super) enum Key {
 }
 
 impl Key {
-    /// The key as far as this mode needs it.
+    /// The key as far as this mode needs it, for a result whose rows change or are only added.
     ///
     /// # Errors
     /// `Unsupported` when the mode cannot do without.
-    pub(super) fn require_for(self, mode: OutputMode, plan: &LogicalPlan) -> Result<Option<Vec<usize>>> {
+    pub(super) fn require_for(self, mode: OutputMode, changes: bool) -> Result<Option<Vec<usize>>> {
         match self {
             Self::Columns(columns) => Ok(Some(columns)),
             Self::Missing(names) if mode == OutputMode::Update && names.iter().any(|n| n == GROUPING_ID) => {
                 Err(refuse::grouping_sets_without_key())
             }
             Self::Missing(names) if mode == OutputMode::Update => Err(refuse::no_key(&names)),
-            Self::None if mode == OutputMode::Update && changes(plan) => Err(refuse::no_key(&[])),
+            Self::None if mode == OutputMode::Update && changes => Err(refuse::no_key(&[])),
             _ => Ok(None),
         }
-    }
-}
-
-/// Whether rows of the result change: an aggregate with functions over a stream is in it.
-fn changes(plan: &LogicalPlan) -> bool {
-    match plan {
-        _ if !is_streaming(plan) => false,
-        LogicalPlan::Aggregate(aggregate) => !aggregate.aggr_expr.is_empty(),
-        _ => plan.inputs().into_iter().any(changes),
     }
 }
 
@@ -95,8 +87,39 @@ fn parts(plan: &LogicalPlan) -> Result<Option<Vec<KeyPart>>> {
             };
             Ok(Some(below.into_iter().map(passes).collect()))
         }
+        LogicalPlan::Join(join) => join_parts(join),
         _ => Ok(None),
     }
+}
+
+/// A row of a join is known by those that it is made of; rows that come out alone, by themselves.
+fn join_parts(join: &Join) -> Result<Option<Vec<KeyPart>>> {
+    use JoinType::*;
+    let (left, right) = match join.join_type {
+        LeftSemi | LeftAnti | LeftMark => return parts(&join.left),
+        RightSemi | RightAnti | RightMark => return parts(&join.right),
+        Inner | Left | Right | Full => (parts(&join.left)?, parts(&join.right)?),
+    };
+    let (Some(mut left), Some(mut right)) = (left, right) else { return Ok(None) };
+    let width = join.left.schema().fields().len();
+    for part in &mut right {
+        part.columns = part.columns.iter().map(|column| column + width).collect();
+    }
+    if join.join_type == Inner {
+        for (l, r) in &join.on {
+            let (Expr::Column(l), Expr::Column(r)) = (l, r) else { continue };
+            let l = join.left.schema().maybe_index_of_column(l);
+            let r = join.right.schema().maybe_index_of_column(r).map(|index| index + width);
+            let (Some(l), Some(r)) = (l, r) else { continue };
+            for part in left.iter_mut().chain(&mut right) {
+                if part.columns.contains(&l) || part.columns.contains(&r) {
+                    part.columns.extend([l, r]);
+                }
+            }
+        }
+    }
+    left.extend(right);
+    Ok(Some(left))
 }
 
 fn aggregate_parts(plan: &LogicalPlan, aggregate: &Aggregate) -> Result<Vec<KeyPart>> {

@@ -13,6 +13,7 @@ mod delta;
 mod duplicates;
 mod explain;
 mod fingerprint;
+mod joins;
 mod key;
 mod node;
 mod optimize;

@@ -52,6 +52,8 @@ pub(super) fn streaming_state(state: &SessionState) -> SessionState {
         // The catalog is there already; building a state would put an empty one in its place.
         .with_create_default_catalog_and_schema(false)
         .set_bool("datafusion.optimizer.enable_dynamic_filter_pushdown", false)
+        // They would be run once, and stand still.
+        .set_bool("datafusion.optimizer.enable_physical_uncorrelated_scalar_subquery", false)
         // It computes parts of windows below the watermark, where their event time cannot be followed.
         .set_bool("datafusion.optimizer.enable_leaf_expression_pushdown", false);
     let logical = Optimizer::new().rules.into_iter().filter(|rule| LOGICAL_RULES.contains(&rule.name()));

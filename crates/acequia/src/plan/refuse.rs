@@ -5,17 +5,31 @@ use acequia_core::{Error, OutputMode, Result};
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::logical_expr::{Expr, LogicalPlan};
 
-/// A join of two streams.
-pub(super) fn stream_join(kind: impl std::fmt::Display) -> Error {
+/// A join of an input of which every batch gives the whole, with one of which it gives changes.
+pub(super) fn stream_join(kind: impl std::fmt::Display, mode: OutputMode) -> Error {
     Error::unsupported(format!(
-        "joining two streams is not incremental yet; join the stream with a static table, or aggregate both first and use EMIT COMPLETE: join=`{kind}`"
+        "joining the result of an aggregate with a stream is not incremental yet in {mode} mode; use EMIT CHANGES, or EMIT UPDATE with the key of both in the SELECT list: join=`{kind}`"
     ))
 }
 
-/// A join with a static table that would have to give a row of the table once no row of the stream can match it.
-pub(super) fn preserved_static(kind: impl std::fmt::Display) -> Error {
+/// A join whose condition gives another value each time.
+pub(super) fn volatile_join() -> Error {
+    Error::unsupported(
+        "now(), random() and the like in a join condition would give other pairs in every batch; compute them in a subquery below the join, or filter above it",
+    )
+}
+
+/// NOT IN with more than one condition, which DataFusion cannot run either.
+pub(super) fn correlated_not_in() -> Error {
+    Error::unsupported(
+        "NOT IN with a correlated subquery, or over columns of which several must be equal, is not incremental; use NOT EXISTS, or leave NULLs out and join",
+    )
+}
+
+/// An outer join in `APPEND` mode whose rows without a partner may still find one.
+pub(super) fn outer_join_never_final(kind: impl std::fmt::Display) -> Error {
     Error::unsupported(format!(
-        "this join would have to keep which rows of the static table found no partner yet; put the stream on the side whose rows are kept: join=`{kind}`"
+        "a {kind} join of two streams in APPEND mode needs to know when a row can find no partner any more: watermarks on both sides, and their times equal or near each other in ON, as l.ts BETWEEN r.ts - INTERVAL '1 hour' AND r.ts; add that, or use EMIT CHANGES"
     ))
 }
 

@@ -70,7 +70,7 @@ impl Side {
             nulls_equal: spec.nulls_equal,
             leave: of.retracting,
             degree: alone != Alone::Nothing,
-            time: of.eviction.as_ref().map(|eviction| (eviction.column, eviction.field)),
+            time: of.eviction.as_ref().filter(|e| e.leave.is_some()).map(|e| (e.column, e.field)),
         })?;
         if of.retracting && spec.emit == JoinEmit::Inserts {
             return Err(Error::internal("a join of rows that are taken back only adds rows"));
@@ -118,7 +118,8 @@ impl Side {
 
     /// Below which time rows leave at a watermark.
     pub(super) fn leaves_below(&self, watermark: Watermark) -> Result<Option<i64>> {
-        self.eviction.as_ref().map_or(Ok(None), |eviction| eviction.leave.at(watermark))
+        let leave = self.eviction.as_ref().and_then(|eviction| eviction.leave.as_ref());
+        leave.map_or(Ok(None), |leave| leave.at(watermark))
     }
 
     pub(super) fn presence(&self) -> Presence {

@@ -38,11 +38,11 @@ pub struct JoinSide {
     pub output: Vec<usize>,
     /// Whether its rows may be taken back.
     pub retracting: bool,
-    /// When its rows leave; never if there is none.
+    /// What bounds its time; nothing if there is none.
     pub eviction: Option<JoinEviction>,
 }
 
-/// When rows of a side leave.
+/// When rows of a side are late, and when they leave.
 #[derive(Debug, Clone)]
 pub struct JoinEviction {
     /// The time column of the side.
@@ -51,8 +51,8 @@ pub struct JoinEviction {
     pub field: Option<usize>,
     /// Rows below this are late.
     pub late: TimeBound,
-    /// Rows below this have no partner to come.
-    pub leave: TimeBound,
+    /// Rows below this have no partner to come, and leave; none: they never do.
+    pub leave: Option<TimeBound>,
 }
 
 /// How a join tells what has changed.

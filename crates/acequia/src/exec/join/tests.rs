@@ -193,7 +193,8 @@ fn final_joins_give_each_row_once() {
         spec.filter = Some(within());
         let bound = |less: i64| TimeBound::new(move |time: Timestamp| Ok(time.0 + 1 - less));
         for side in &mut spec.sides {
-            side.eviction = Some(JoinEviction { column: 3, field: None, late: bound(0), leave: bound(2) });
+            side.eviction =
+                Some(JoinEviction { column: 3, field: None, late: bound(0), leave: Some(bound(2)) });
         }
         let mut operator = JoinOperator::try_new(spec.clone()).unwrap();
         let mut saved: Vec<twin::SavedBag> = operator.tables().into_iter().map(twin::SavedBag::new).collect();
