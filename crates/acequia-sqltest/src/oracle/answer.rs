@@ -9,17 +9,17 @@
 //! final, and the upper one goes by the watermark before.
 
 use super::late::{deciding, passed};
-use acequia::catalog::StreamScan;
+use acequia::catalog::{Changelog, StreamScan};
 use acequia::functions::{DropDuplicates, TimeColumn, TimeColumns, event_time_columns, resolve_windows};
 use acequia::plan::is_streaming;
 use acequia::{OutputMode, Result, from_datafusion};
 use acequia_core::Watermark;
 use arrow::array::{RecordBatch, RecordBatchOptions};
-use arrow::compute::{cast, filter_record_batch, not};
+use arrow::compute::{cast, concat_batches, filter_record_batch, not};
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::catalog::MemTable;
 use datafusion::common::tree_node::Transformed;
-use datafusion::common::{Column, DFSchema, TableReference};
+use datafusion::common::{Column, DFSchema, DataFusionError, TableReference};
 use datafusion::datasource::{provider_as_source, source_as_provider};
 use datafusion::logical_expr::{Distinct, Expr, LogicalPlan, LogicalPlanBuilder, Projection, TableScan};
 use datafusion::prelude::SessionContext;
@@ -219,11 +219,37 @@ fn with_rows(plan: LogicalPlan, batches: &[BatchRows]) -> Result<LogicalPlan> {
         let Some(stream) = provider.downcast_ref::<StreamScan>() else { return Ok(Transformed::no(node)) };
         let name = stream.stream().name();
         let rows = batches.iter().filter_map(|batch| batch.rows.get(name)).flatten().cloned().collect();
-        let table = MemTable::try_new(Arc::clone(stream.stream().source_schema()), vec![rows])?;
+        let rows = match stream.stream().changelog() {
+            Some(changelog) => vec![left(changelog, rows).map_err(|e| DataFusionError::External(e.into()))?],
+            None => rows,
+        };
+        let table = MemTable::try_new(Arc::clone(stream.stream().row_schema()), vec![rows])?;
         let source = provider_as_source(Arc::new(table));
         Ok(Transformed::yes(LogicalPlan::TableScan(TableScan { source, ..scan.clone() })))
     });
     filled.map(|filled| filled.data).map_err(from_datafusion)
+}
+
+/// The rows that are there after some changes.
+fn left(changelog: &Changelog, records: Vec<RecordBatch>) -> Result<RecordBatch> {
+    let mut rows: Vec<(String, RecordBatch, i64)> = vec![];
+    for records in &records {
+        let (batch, weights) = changelog.expand(records)?;
+        for (row, weight) in weights.values().iter().enumerate() {
+            let row = batch.slice(row, 1);
+            rows.push((format!("{:?}", row.columns()), row, *weight));
+        }
+    }
+    let mut net: HashMap<&str, i64> = HashMap::new();
+    rows.iter().for_each(|(name, _, weight)| *net.entry(name).or_default() += weight);
+    let mut kept = vec![];
+    for (name, row, _) in &rows {
+        if let Some(count) = net.get_mut(name.as_str()).filter(|count| **count > 0) {
+            *count -= 1;
+            kept.push(row);
+        }
+    }
+    Ok(concat_batches(changelog.rows(), kept)?)
 }
 
 /// Rows as a plan with the column names of another.

@@ -1,9 +1,11 @@
-//! Named things of a session: streams, sinks, materialized views.
+//! Named things of a session: streams (of rows or of changes), sinks, materialized views.
 
+mod changelog;
 mod sink;
 mod stream;
 mod view;
 
+pub use changelog::Changelog;
 pub use sink::SinkDefinition;
 pub(crate) use stream::normalize;
 pub use stream::{Stream, StreamScan, StreamTable};

@@ -4,6 +4,7 @@
 //! `EventTimeWatermark(Projection(StreamScan))`: the columns in the order of their declaration, computed ones
 //! included, over the raw rows of the source. The watermark stands right above the rows, before any filter of a query.
 
+use super::changelog::Changelog;
 use crate::error::{from_datafusion, into_datafusion};
 use crate::functions::EventTimeWatermark;
 use crate::functions::interval::constant_micros;
@@ -36,6 +37,7 @@ pub struct Stream {
     memory: Option<MemoryStream>,
     definition: CreateStream,
     raw: SchemaRef,
+    changelog: Option<Changelog>,
     idle_timeout: Option<Duration>,
     max_future: Option<Duration>,
     final_watermark: bool,
@@ -73,6 +75,16 @@ impl Stream {
                 "final_watermark, idle_timeout and max_future are about a watermark, and stream `{name}` has none; add WATERMARK FOR"
             )));
         }
+        let changelog = Changelog::take(&name, &mut options, declared.as_ref())?;
+        let (changelog, declared) = match changelog {
+            Some((changelog, records)) => (Some(changelog), Some(records)),
+            None => (None, declared),
+        };
+        if changelog.is_some() && (definition.watermark.is_some() || !metadata.is_empty()) {
+            return Err(Error::unsupported(format!(
+                "a stream of changes has neither watermark nor METADATA columns, as its rows are taken back whatever their time and place; leave them out: stream=`{name}`"
+            )));
+        }
         let (connector, memory): (Arc<dyn Connector>, _) = match connector_name.as_deref() {
             None | Some("memory") => {
                 let Some(columns) = &declared else {
@@ -88,7 +100,18 @@ impl Stream {
         let spec = SourceSpec { name: name.clone(), options, declared, metadata };
         let description = connector.describe(&spec).await?;
         let (spec, raw) = (spec.pinned(&description), description.schema);
-        Ok(Self { name, connector, spec, memory, definition, raw, idle_timeout, max_future, final_watermark })
+        Ok(Self {
+            name,
+            connector,
+            spec,
+            memory,
+            definition,
+            raw,
+            changelog,
+            idle_timeout,
+            max_future,
+            final_watermark,
+        })
     }
 
     /// The name.
@@ -109,6 +132,16 @@ impl Stream {
     /// The columns that a record of the source has, without computed ones.
     pub fn source_schema(&self) -> &SchemaRef {
         &self.raw
+    }
+
+    /// How records say which rows come and go; `None` where each is a row that comes.
+    pub fn changelog(&self) -> Option<&Changelog> {
+        self.changelog.as_ref()
+    }
+
+    /// The columns of a row, without computed ones.
+    pub fn row_schema(&self) -> &SchemaRef {
+        self.changelog.as_ref().map_or(&self.raw, Changelog::rows)
     }
 
     /// How long the stream may say nothing before it no longer holds other streams' watermarks back.
@@ -153,10 +186,14 @@ impl Stream {
             .iter()
             .any(|c| matches!(c.kind, ColumnKind::Computed { .. } | ColumnKind::Metadata { .. }))
         {
-            let schema = DFSchema::try_from_qualified_schema(self.name.as_str(), &self.raw)
+            let schema = DFSchema::try_from_qualified_schema(self.name.as_str(), self.row_schema())
                 .map_err(from_datafusion)?;
             let mut exprs = self.inferred_columns();
-            for column in &self.definition.columns {
+            let is_op = |column: &&StreamColumn| {
+                matches!(column.kind, ColumnKind::Physical { .. })
+                    && self.row_schema().column_with_name(&normalize(&column.name)).is_none()
+            };
+            for column in self.definition.columns.iter().filter(|column| !is_op(column)) {
                 exprs.push(self.column(state, column, &schema)?);
             }
             builder = builder.project(exprs).map_err(from_datafusion)?;
@@ -349,7 +386,7 @@ impl StreamScan {
 #[async_trait]
 impl TableProvider for StreamScan {
     fn schema(&self) -> SchemaRef {
-        Arc::clone(&self.stream.raw)
+        Arc::clone(self.stream.row_schema())
     }
 
     fn table_type(&self) -> TableType {

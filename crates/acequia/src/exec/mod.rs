@@ -99,7 +99,7 @@ pub trait Operator: Stateful + Send {
 }
 
 /// The columns of a retracting edge over rows with these columns.
-fn with_weight(schema: &SchemaRef) -> SchemaRef {
+pub(crate) fn with_weight(schema: &SchemaRef) -> SchemaRef {
     let mut fields = schema.fields().to_vec();
     fields.push(Arc::new(Field::new(WEIGHT, DataType::Int64, false)));
     Arc::new(Schema::new_with_metadata(fields, schema.metadata().clone()))

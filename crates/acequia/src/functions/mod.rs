@@ -27,6 +27,7 @@ pub mod not_unique;
 pub mod relation;
 pub mod resolve;
 pub mod session;
+pub mod set_operations;
 pub mod time_column;
 pub mod watermark;
 pub mod window;
@@ -75,7 +76,8 @@ pub enum Mode {
     Batch,
 }
 
-/// Adds the functions, the planner of the table functions and [`ResolveWindows`] to a session.
+/// Adds the functions, the planner of the table functions, [`ResolveWindows`] and what EXCEPT and INTERSECT need to a
+/// session.
 ///
 /// The rule goes before DataFusion's own, since it may settle types that type coercion then relies on.
 ///
@@ -84,7 +86,9 @@ pub enum Mode {
 pub fn install(builder: SessionStateBuilder, mode: Mode) -> datafusion::common::Result<SessionState> {
     let mut builder = builder;
     builder.scalar_functions().get_or_insert_default().extend(scalar_functions());
-    builder.analyzer().get_or_insert_with(Analyzer::new).rules.insert(0, Arc::new(ResolveWindows { mode }));
+    let rules = &mut builder.analyzer().get_or_insert_with(Analyzer::new).rules;
+    rules.insert(0, Arc::new(ResolveWindows { mode }));
+    rules.insert(0, Arc::new(set_operations::CountCopies));
     if mode == Mode::Streaming {
         // The rule would compute `window(ts).start` below the mark that makes `ts` an event time.
         let config = builder.config().get_or_insert_default();

@@ -15,7 +15,7 @@ use super::watermark::{EventTimeObservers, WatermarkPlanner};
 use super::{Slot, duplicates, explain, refuse, sessions};
 use crate::catalog::{MaterializedTable, StreamScan};
 use crate::error::from_datafusion;
-use crate::exec::{AggregateSpec, Emit, Sharding, Shards, WEIGHT, raw_input};
+use crate::exec::{AggregateSpec, Emit, Sharding, Shards, WEIGHT, raw_input, with_weight};
 use crate::functions::{
     BatchTime, DropDuplicates, EventTimeWatermark, TimeColumn, TimeColumns, TimeRole, event_time_columns,
 };
@@ -26,7 +26,8 @@ use datafusion::common::{Column, DFSchema, TableReference};
 use datafusion::datasource::{provider_as_source, source_as_provider};
 use datafusion::execution::{SessionState, TaskContext};
 use datafusion::logical_expr::{
-    Aggregate, Distinct, Expr, Join, LogicalPlan, LogicalPlanBuilder, Projection, TableScan, Union, lit,
+    Aggregate, Distinct, Expr, Join, LogicalPlan, LogicalPlanBuilder, Projection, TableScan,
+    TableScanBuilder, Union, lit,
 };
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::aggregates::AggregateExec;
@@ -83,6 +84,7 @@ pub(super) async fn build(
     let part = builder.part(plan).await?;
     let key = match (mode, part.change) {
         (OutputMode::Complete, Change::InsertOnly) => return Err(refuse::nothing_kept()),
+        (OutputMode::Append, Change::Retracting) => return Err(refuse::rows_change()),
         (OutputMode::Update | OutputMode::Changes, Change::Keyed | Change::Retracting) => key::derive(plan)?,
         _ => Key::None,
     };
@@ -153,12 +155,24 @@ impl Builder<'_> {
         let Some(stream) = provider.downcast_ref::<StreamScan>() else {
             return Err(Error::internal(format!("not a stream: table=`{}`", scan.table_name)));
         };
-        let (table, slot) = DeltaTable::new(scan.table_name.to_string(), provider.schema());
-        let mut leaf = scan.clone();
-        leaf.source = provider_as_source(Arc::new(table));
+        let schema = provider.schema();
+        let changes = stream.stream().changelog().is_some();
+        let (schema, projection, change) = match changes {
+            false => (schema, scan.projection.clone(), Change::InsertOnly),
+            true => {
+                let weight = schema.fields().len();
+                let projection = scan.projection.clone();
+                let projection = projection.map(|columns| columns.into_iter().chain([weight]).collect());
+                (with_weight(&schema), projection, Change::Retracting)
+            }
+        };
+        let (table, slot) = DeltaTable::new(scan.table_name.to_string(), schema);
+        let source = provider_as_source(Arc::new(table));
+        let leaf = TableScanBuilder::new(scan.table_name.clone(), source).with_projection(projection).build();
+        let leaf = leaf.map_err(from_datafusion)?;
         self.sources.push(SourceLeaf { stream: Arc::clone(stream.stream()), slot: Arc::clone(&slot) });
         let inputs = vec![(slot, Node::Source(self.sources.len() - 1))];
-        Ok(Part { plan: LogicalPlan::TableScan(leaf), inputs, change: Change::InsertOnly })
+        Ok(Part { plan: LogicalPlan::TableScan(leaf), inputs, change })
     }
 
     /// A node with one input that keeps nothing, or any node over a whole relation.

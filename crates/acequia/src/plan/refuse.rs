@@ -61,6 +61,13 @@ pub(super) fn never_final(what: &str) -> Error {
     ))
 }
 
+/// `APPEND` of a result whose rows are taken back.
+pub(super) fn rows_change() -> Error {
+    Error::unsupported(
+        "rows of this result change or go again, and in APPEND mode none can be taken back; use EMIT CHANGES, or EMIT UPDATE with a key of the result in the SELECT list",
+    )
+}
+
 /// `COMPLETE` of a query that keeps no result.
 pub(super) fn nothing_kept() -> Error {
     Error::unsupported(

@@ -5,12 +5,14 @@
 //! that was found here, and its range is opened anew if it turns out to be another one.
 
 use super::execute::adapt;
-use crate::exec::cores;
+use crate::catalog::Changelog;
+use crate::exec::{cores, with_weight};
 use crate::plan::SourceLeaf;
 use acequia_core::{
     Advance, Error, Offset, OffsetRange, ReadMetrics, RecordStream, Result, Source, Split, SplitReader,
 };
 use acequia_state::SourceOffsets;
+use arrow::array::RecordBatch;
 use datafusion::physical_plan::SendableRecordBatchStream;
 use futures::{StreamExt, TryStreamExt, stream};
 use std::collections::VecDeque;
@@ -110,6 +112,9 @@ impl SourceRun {
     fn open_splits(&self, splits: &[Split], leaves: &[SourceLeaf]) -> Result<Vec<OpenLeaf>> {
         let open = |leaf: &usize| {
             let projection = leaves[*leaf].slot.projection();
+            if let Some(changelog) = leaves[*leaf].stream.changelog() {
+                return self.open_changes(*leaf, changelog, projection, splits);
+            }
             let schema = self.source.schema();
             let schema = match &projection {
                 Some(columns) => Arc::new(schema.project(columns)?),
@@ -121,6 +126,37 @@ impl SourceRun {
             Ok(OpenLeaf { leaf: *leaf, metrics, rows: adapt(schema, rows.boxed()) })
         };
         self.leaves.iter().map(open).collect()
+    }
+
+    /// Opens records that say which rows come and go: these are read whole and give rows with weights.
+    fn open_changes(
+        &self,
+        leaf: usize,
+        changelog: &Changelog,
+        projection: Option<Vec<usize>>,
+        splits: &[Split],
+    ) -> Result<OpenLeaf> {
+        let metrics: Arc<ReadMetrics> = Arc::default();
+        let reads = Reads { reader: self.source.reader(), projection: None, metrics: Arc::clone(&metrics) };
+        let schema = with_weight(changelog.rows());
+        let projected = match &projection {
+            Some(columns) => Arc::new(schema.project(columns)?),
+            None => Arc::clone(&schema),
+        };
+        let changelog = changelog.clone();
+        let expand = move |records: RecordBatch| -> Result<RecordBatch> {
+            let (rows, weights) = changelog.expand(&records)?;
+            let mut columns = rows.columns().to_vec();
+            columns.push(Arc::new(weights));
+            let rows = RecordBatch::try_new(Arc::clone(&schema), columns)?;
+            Ok(match &projection {
+                Some(columns) => rows.project(columns)?,
+                None => rows,
+            })
+        };
+        let rows = reads.rows(splits.to_vec()).map(move |records| records.and_then(&expand));
+        let rows = rows.map_err(self.context());
+        Ok(OpenLeaf { leaf, metrics, rows: adapt(projected, rows.boxed()) })
     }
 
     fn context(&self) -> impl Fn(Error) -> Error + Send + use<> {
