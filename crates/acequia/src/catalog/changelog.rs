@@ -107,9 +107,9 @@ impl Changelog {
         let (mut places, mut weights) = (Vec::new(), Vec::new());
         let images =
             [&bare[0], &bare[1], payload.column(0), payload.column(1)].map(|image| image.as_struct());
-        for record in 0..records.num_rows() {
+        for (record, ops) in ops[0].iter().zip(&ops[1]).enumerate() {
             let wrapped = usize::from(payload.is_valid(record));
-            let op = ops[wrapped][record].as_deref();
+            let op = [ops.0, ops.1][wrapped].as_deref();
             let (before, after) = match op {
                 Some("c" | "r") => (false, true),
                 Some("u") => (true, true),
