@@ -9,7 +9,7 @@ pub use changelog::Changelog;
 pub use sink::SinkDefinition;
 pub(crate) use stream::normalize;
 pub use stream::{Stream, StreamScan, StreamTable};
-pub use view::MaterializedTable;
+pub use view::{MaterializedTable, ViewDefinition};
 
 use acequia_core::{Error, Result, options::unknown};
 use indexmap::IndexMap;

@@ -2,12 +2,13 @@
 
 use crate::error::into_datafusion;
 use acequia_connectors::sinks::MemoryTable;
+use acequia_core::OutputMode;
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::datasource::TableType;
 use datafusion::datasource::memory::MemorySourceConfig;
-use datafusion::logical_expr::Expr;
+use datafusion::logical_expr::{Expr, LogicalPlan};
 use datafusion::physical_plan::ExecutionPlan;
 use std::sync::Arc;
 
@@ -19,6 +20,18 @@ pub struct MaterializedTable {
     statement: String,
     schema: SchemaRef,
     content: Arc<MemoryTable>,
+    definition: Option<ViewDefinition>,
+}
+
+/// What a view's rows are.
+#[derive(Debug, Clone)]
+pub struct ViewDefinition {
+    /// The query that keeps it, as it was planned.
+    pub logical: LogicalPlan,
+    /// Its mode.
+    pub mode: OutputMode,
+    /// Whether rows are held back until they are final.
+    pub finality: bool,
 }
 
 impl MaterializedTable {
@@ -30,7 +43,17 @@ impl MaterializedTable {
         schema: SchemaRef,
         content: Arc<MemoryTable>,
     ) -> Self {
-        Self { name, query, statement, schema, content }
+        Self { name, query, statement, schema, content, definition: None }
+    }
+
+    /// The same as a view, which is nothing but the result of its query.
+    pub fn defined_by(self, definition: ViewDefinition) -> Self {
+        Self { definition: Some(definition), ..self }
+    }
+
+    /// What its rows are; `None` for a table that queries write to.
+    pub fn definition(&self) -> Option<&ViewDefinition> {
+        self.definition.as_ref()
     }
 
     /// The name.

@@ -13,7 +13,7 @@ use super::static_join::{linear_in_stream, rebuild_join, swap_join, weight_last}
 use super::time_key::time_key;
 use super::watermark::{EventTimeObservers, WatermarkPlanner};
 use super::{Slot, duplicates, explain, refuse, sessions};
-use crate::catalog::{MaterializedTable, StreamScan};
+use crate::catalog::StreamScan;
 use crate::error::from_datafusion;
 use crate::exec::{AggregateSpec, Emit, Sharding, Shards, WEIGHT, raw_input, with_weight};
 use crate::functions::{
@@ -67,7 +67,6 @@ pub(super) async fn build(
     batch_time: Arc<BatchTime>,
 ) -> Result<StreamingPlan> {
     sessions::check(plan)?;
-    refuse_views(plan)?;
     refuse::correlated(plan)?;
     let observers = Arc::new(EventTimeObservers::default());
     let planner = WatermarkPlanner { observers: Arc::clone(&observers) };
@@ -410,27 +409,6 @@ pub fn is_streaming(plan: &LogicalPlan) -> bool {
 fn scans_stream(plan: &LogicalPlan) -> bool {
     let LogicalPlan::TableScan(scan) = plan else { return false };
     source_as_provider(&scan.source).is_ok_and(|provider| provider.is::<StreamScan>())
-}
-
-/// A materialized view would be read once, when the query starts, and then stand still.
-fn refuse_views(plan: &LogicalPlan) -> Result<()> {
-    if !is_streaming(plan) {
-        return Ok(());
-    }
-    let mut view = None;
-    let walked = plan.apply_with_subqueries(|node| {
-        if let LogicalPlan::TableScan(scan) = node
-            && source_as_provider(&scan.source).is_ok_and(|provider| provider.is::<MaterializedTable>())
-        {
-            view = Some(scan.table_name.to_string());
-        }
-        Ok(TreeNodeRecursion::Continue)
-    });
-    walked.map_err(from_datafusion)?;
-    match view {
-        Some(view) => Err(refuse::view_in_query(&view)),
-        None => Ok(()),
-    }
 }
 
 pub(super) fn has_operator(part: &Part) -> bool {

@@ -22,6 +22,7 @@ mod reset;
 mod sessions;
 mod static_join;
 mod time_key;
+mod views;
 mod watermark;
 
 pub use delta::Slot;
@@ -49,19 +50,28 @@ pub async fn plan_streaming(
     mode: Option<OutputMode>,
     shards: Shards,
 ) -> Result<StreamingPlan> {
-    let batch_time = Arc::new(BatchTime::default());
     let state = optimize::streaming_state(state);
-    let logical = plan.clone();
-    let plan = optimize::optimize(&state, plan, &batch_time)?;
     let first = mode.unwrap_or(OutputMode::Append);
-    let planned = build::build(&state, &plan, first, shards, Arc::clone(&batch_time)).await;
-    let planned = match planned {
+    match plan_in_mode(&state, plan.clone(), first, shards).await {
         Err(e) if mode.is_none() && e.kind() == ErrorKind::Unsupported => {
-            build::build(&state, &plan, OutputMode::Update, shards, batch_time).await
+            plan_in_mode(&state, plan, OutputMode::Update, shards).await
         }
         planned => planned,
-    };
-    planned.map(|planned| StreamingPlan { logical, ..planned })
+    }
+}
+
+async fn plan_in_mode(
+    state: &SessionState,
+    plan: LogicalPlan,
+    mode: OutputMode,
+    shards: Shards,
+) -> Result<StreamingPlan> {
+    let logical = views::inline(plan, mode)?;
+    let batch_time = Arc::new(BatchTime::default());
+    let plan = optimize::optimize(state, logical.clone(), &batch_time)?;
+    let planned = build::build(state, &plan, mode, shards, batch_time).await?;
+    Ok(StreamingPlan { logical, ..planned })
 }
 
 pub use build::is_streaming;
+pub use views::reads_view;

@@ -47,10 +47,24 @@ pub(super) fn volatile_over_changes(mode: OutputMode) -> Error {
     ))
 }
 
-/// A view whose rows another query keeps.
-pub(super) fn view_in_query(view: &str) -> Error {
+/// A table in memory that queries write to.
+pub(super) fn written_table(name: &str) -> Error {
     Error::unsupported(format!(
-        "a materialized view inside a continuous query is not incremental yet: view=`{view}`; CREATE VIEW with the same query, and use that"
+        "the table of a memory sink inside a continuous query would be read once and stand still; write the query that fills it as a view (CREATE VIEW or CREATE MATERIALIZED VIEW) and read that: table=`{name}`"
+    ))
+}
+
+/// A view of changes, each of which is a row.
+pub(super) fn view_of_changes(name: &str) -> Error {
+    Error::unsupported(format!(
+        "a materialized view with EMIT CHANGES holds changes, not the result; create it without, and read that: view=`{name}`"
+    ))
+}
+
+/// A view that holds rows back until they are final, in a query that does not.
+pub(super) fn final_view(name: &str, mode: OutputMode) -> Error {
+    Error::unsupported(format!(
+        "materialized view `{name}` holds final rows only (EMIT APPEND), and {mode} mode gives rows before they are; use EMIT APPEND here, or create the view with EMIT UPDATE"
     ))
 }
 

@@ -76,9 +76,10 @@ impl Session {
             self.drop_view(&name).await?;
         }
         let schema = planned.plan.sink_schema();
+        let definition = self.view_definition(planned.plan.mode, planned.plan.logical.clone()).await;
         let started = self.start_memory_query(&name, planned, query, Arc::clone(&content)).await?;
         let view = MaterializedTable::new(name.clone(), started.name().to_string(), text, schema, content);
-        let view = Arc::new(view);
+        let view = Arc::new(view.defined_by(definition));
         self.register(&name, Arc::clone(&view) as _)?;
         self.inner.catalog.put_view(view);
         Ok(StatementOutput::Query(started))

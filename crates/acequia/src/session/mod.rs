@@ -35,7 +35,7 @@ use crate::catalog::Catalog;
 use crate::error::{from_datafusion, from_planning};
 use crate::exec::Shards;
 use crate::functions;
-use crate::plan::is_streaming;
+use crate::plan::{is_streaming, reads_view};
 use crate::runtime::{QueryListener, RetryPolicy, StreamingQuery, WatermarkPolicy};
 use crate::sql::{ContinuousQuery, ParsedStatement, Statement, parse, refuse_versions};
 use acequia_connectors::sinks::ConsoleOut;
@@ -301,7 +301,7 @@ impl Session {
     /// A SELECT over static data gives its rows; one over a stream is a continuous query that prints its batches.
     async fn select(&self, query: ContinuousQuery) -> Result<StatementOutput> {
         let plan = self.plan_query(&query).await?;
-        if is_streaming(&plan) {
+        if is_streaming(&plan) || (query.emit.is_some() && reads_view(&plan)) {
             return self.start_console_query(plan, query).await;
         }
         query.expect_plain("this one reads no stream")?;

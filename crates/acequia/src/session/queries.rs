@@ -1,7 +1,7 @@
 //! Starting, finding and stopping continuous queries.
 
 use super::{BatchOutput, Session, StatementOutput};
-use crate::catalog::{MaterializedTable, SinkDefinition};
+use crate::catalog::{MaterializedTable, SinkDefinition, ViewDefinition};
 use crate::plan::{StreamingPlan, is_streaming, plan_streaming};
 use crate::runtime::{CheckpointPlace, PlanFactory, QueryDefinition, StreamingQuery, start};
 use crate::sql::{ContinuousQuery, ExplainStreaming, Statement, Trigger};
@@ -141,6 +141,17 @@ impl Session {
         let planned = Planned::new(self, plan, mode).await;
         let at = query.emit.as_ref().map_or(query.location, |(_, at)| *at);
         planned.map_err(|e| e.at(at))
+    }
+
+    /// What a view that a query keeps stands for in another query.
+    pub(super) async fn view_definition(&self, mode: OutputMode, logical: LogicalPlan) -> ViewDefinition {
+        // Rows that would change in a mode that gives them at once are held back in one that does not.
+        let finality = mode == OutputMode::Append && {
+            let (state, shards) = (self.state(), self.inner.settings.lock().shards);
+            let changes = plan_streaming(&state, logical.clone(), Some(OutputMode::Changes), shards).await;
+            !changes.is_ok_and(|changes| !changes.weighted)
+        };
+        ViewDefinition { logical, mode, finality }
     }
 
     pub(super) async fn explain_streaming(&self, explain: ExplainStreaming) -> Result<StatementOutput> {
