@@ -11,5 +11,3 @@ SELECT * FROM a LEFT JOIN b ON a.x = b.x EMIT UPDATE;
 SELECT * FROM a WHERE x NOT IN (SELECT x FROM b) EMIT APPEND;
 -- error: now(), random() and the like in a join condition
 SELECT a.x FROM a JOIN b ON a.x = b.x AND random() * a.x < b.x;
--- error: COMPLETE mode needs a result that is kept
-SELECT a.x FROM a JOIN b ON a.x = b.x EMIT COMPLETE;

@@ -5,6 +5,9 @@
 //! are left out. What is kept becomes a table, over which the rest of the plan is an ordinary query. In APPEND mode
 //! the groups that the last watermark has not passed are left out too.
 //!
+//! OVER and ORDER BY with LIMIT are ordinary too, over their input in an order that leaves nothing open: ties of what the
+//! query orders by go by all other columns.
+//!
 //! Rows that one stateful node hands to another are never late: the lower one gives them when it knows that they are
 //! final, and the upper one goes by the watermark before.
 
@@ -14,15 +17,18 @@ use acequia::functions::{DropDuplicates, TimeColumn, TimeColumns, event_time_col
 use acequia::plan::is_streaming;
 use acequia::{OutputMode, Result, from_datafusion};
 use acequia_core::Watermark;
-use arrow::array::{RecordBatch, RecordBatchOptions};
-use arrow::compute::{cast, concat_batches, filter_record_batch, not};
+use arrow::array::{RecordBatch, RecordBatchOptions, UInt32Array};
+use arrow::compute::{SortOptions, cast, concat_batches, filter_record_batch, not, take_record_batch};
 use arrow::datatypes::{Field, Schema, SchemaRef};
+use arrow::row::{RowConverter, SortField};
 use datafusion::catalog::MemTable;
 use datafusion::common::tree_node::Transformed;
 use datafusion::common::{Column, DFSchema, DataFusionError, TableReference};
 use datafusion::datasource::{provider_as_source, source_as_provider};
-use datafusion::logical_expr::{Distinct, Expr, LogicalPlan, LogicalPlanBuilder, Projection, TableScan};
-use datafusion::prelude::SessionContext;
+use datafusion::logical_expr::{
+    Distinct, DistinctOn, Expr, LogicalPlan, LogicalPlanBuilder, Projection, SortExpr, TableScan,
+};
+use datafusion::prelude::{SessionContext, col};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use std::collections::HashMap;
@@ -77,6 +83,9 @@ impl Answer<'_> {
             if let LogicalPlan::Join(join) = plan {
                 return self.join(join).await;
             }
+            if let Some(order) = Order::of(plan) {
+                return self.in_order(plan, order).await;
+            }
             let Some(stateful) = self.stateful(plan)? else {
                 return self.over_answers(plan).await;
             };
@@ -106,8 +115,42 @@ impl Answer<'_> {
         plan.with_new_exprs(plan.expressions(), inputs).map_err(from_datafusion)
     }
 
+    /// A node that depends on the order of its input's rows.
+    async fn in_order(&self, plan: &LogicalPlan, order: Order) -> Result<LogicalPlan> {
+        let input = plan.inputs()[0];
+        let times = match self.mode {
+            OutputMode::Complete => vec![],
+            _ => key_times(plan, &order.partition)?,
+        };
+        let kept = match deciding(&times) {
+            Some((index, time)) => self.of_partitions(input, &order.partition[index], time).await?,
+            None => self.node(input).await?,
+        };
+        let rows = self.run(kept).await?;
+        let rows = ordered_table(input.schema(), rows, &order)?;
+        if let LogicalPlan::Distinct(Distinct::On(on)) = plan {
+            let on = DistinctOn { input: Arc::new(rows), ..on.clone() };
+            return Ok(LogicalPlan::Distinct(Distinct::On(on)));
+        }
+        plan.with_new_exprs(plan.expressions(), vec![rows]).map_err(from_datafusion)
+    }
+
+    /// The rows whose partitions are not late, in APPEND mode those whose partitions are final.
+    async fn of_partitions(&self, input: &LogicalPlan, key: &Expr, time: &TimeColumn) -> Result<LogicalPlan> {
+        let rows =
+            if self.keeps(input)? { self.node(input).await? } else { self.usable(input, key, time).await? };
+        if self.mode != OutputMode::Append {
+            return Ok(rows);
+        }
+        let mut exprs = columns(input);
+        exprs.push(key.clone().unalias().alias("__time"));
+        let keyed = Projection::try_new(exprs, Arc::new(rows)).map_err(from_datafusion)?;
+        let width = input.schema().fields().len();
+        self.final_rows(input.schema(), LogicalPlan::Projection(keyed), width, time).await
+    }
+
     pub(super) fn keeps(&self, plan: &LogicalPlan) -> Result<bool> {
-        if is_streaming(plan) && self.stateful(plan)?.is_some() {
+        if is_streaming(plan) && (Order::of(plan).is_some() || self.stateful(plan)?.is_some()) {
             return Ok(true);
         }
         plan.inputs().into_iter().try_fold(false, |found, input| Ok(found || self.keeps(input)?))
@@ -189,6 +232,80 @@ impl Answer<'_> {
     }
 }
 
+/// By what a node tells rows apart, and orders them.
+struct Order {
+    partition: Vec<Expr>,
+    order: Vec<SortExpr>,
+}
+
+impl Order {
+    fn of(plan: &LogicalPlan) -> Option<Self> {
+        match plan {
+            LogicalPlan::Distinct(Distinct::On(on)) => {
+                let order = on.sort_expr.clone().filter(|order| !order.is_empty())?;
+                Some(Self { partition: on.on_expr.clone(), order })
+            }
+            LogicalPlan::Sort(sort) => Some(Self { partition: vec![], order: sort.expr.clone() }),
+            LogicalPlan::Window(window) => {
+                let params = |expr: &Expr| match expr.clone().unalias() {
+                    Expr::WindowFunction(function) => Some(function.params),
+                    _ => None,
+                };
+                let mut windows = window.window_expr.iter().filter_map(params);
+                let first = windows.next()?;
+                let mut partition = first.partition_by;
+                windows.for_each(|other| partition.retain(|expr| other.partition_by.contains(expr)));
+                Some(Self { partition, order: first.order_by })
+            }
+            _ => None,
+        }
+    }
+
+    /// The order of all columns, as far as what is ordered by are columns.
+    fn of_columns(&self, schema: &DFSchema) -> Vec<(usize, SortOptions)> {
+        let plain = SortOptions::default();
+        let asked = |sort: &SortExpr| (sort.expr.clone(), SortOptions::new(!sort.asc, sort.nulls_first));
+        let asked: Vec<(Expr, SortOptions)> = self.order.iter().map(asked).collect();
+        let partition = self.partition.iter().map(|expr| {
+            let asked = asked.iter().find(|(other, _)| other == expr);
+            asked.cloned().unwrap_or((expr.clone(), plain))
+        });
+        let mut order: Vec<(usize, SortOptions)> = vec![];
+        let named = partition
+            .chain(asked.iter().cloned())
+            .map_while(|(expr, options)| Some((schema.maybe_index_of_column(expr.try_as_col()?)?, options)));
+        let rest = (0..schema.fields().len()).map(|column| (column, plain));
+        for (column, options) in named.chain(rest) {
+            if order.iter().all(|(other, _)| *other != column) {
+                order.push((column, options));
+            }
+        }
+        order
+    }
+}
+
+/// Rows in an order, as a plan that says so.
+fn ordered_table(names: &DFSchema, rows: Vec<RecordBatch>, order: &Order) -> Result<LogicalPlan> {
+    let order = order.of_columns(names);
+    let Some(first) = rows.first() else { return table(names, rows) };
+    let rows = concat_batches(&first.schema(), &rows)?;
+    if order.is_empty() {
+        return table(names, vec![rows]);
+    }
+    let fields = order.iter().map(|(column, options)| {
+        SortField::new_with_options(rows.column(*column).data_type().clone(), *options)
+    });
+    let columns: Vec<_> = order.iter().map(|(column, _)| Arc::clone(rows.column(*column))).collect();
+    let encoded = RowConverter::new(fields.collect())?.convert_columns(&columns)?;
+    let mut sorted: Vec<u32> = (0..rows.num_rows() as u32).collect();
+    sorted.sort_by(|a, b| encoded.row(*a as usize).cmp(&encoded.row(*b as usize)));
+    let rows = take_record_batch(&rows, &UInt32Array::from(sorted))?;
+    let by = order
+        .iter()
+        .map(|(column, options)| col(format!("c{column}")).sort(!options.descending, options.nulls_first));
+    table_of(names, vec![rows], vec![by.collect()])
+}
+
 /// What the keys of a stateful node mean.
 fn key_times(plan: &LogicalPlan, exprs: &[Expr]) -> Result<TimeColumns> {
     let input = plan.inputs()[0];
@@ -254,6 +371,11 @@ fn left(changelog: &Changelog, records: Vec<RecordBatch>) -> Result<RecordBatch>
 
 /// Rows as a plan with the column names of another.
 pub(super) fn table(names: &DFSchema, rows: Vec<RecordBatch>) -> Result<LogicalPlan> {
+    table_of(names, rows, vec![])
+}
+
+/// The same, of rows that are in this order.
+fn table_of(names: &DFSchema, rows: Vec<RecordBatch>, order: Vec<Vec<SortExpr>>) -> Result<LogicalPlan> {
     const NAME: &str = "__rows";
     let numbered = names
         .fields()
@@ -262,7 +384,7 @@ pub(super) fn table(names: &DFSchema, rows: Vec<RecordBatch>) -> Result<LogicalP
         .map(|(i, f)| Field::new(format!("c{i}"), f.data_type().clone(), true));
     let schema: SchemaRef = Arc::new(Schema::new(numbered.collect::<Vec<_>>()));
     let rows = rows.iter().map(|batch| renamed(batch, &schema)).collect::<Result<Vec<_>>>()?;
-    let table = MemTable::try_new(schema, vec![rows]).map_err(from_datafusion)?;
+    let table = MemTable::try_new(schema, vec![rows]).map_err(from_datafusion)?.with_sort_order(order);
     let exprs = names.iter().enumerate().map(|(i, (qualifier, field))| {
         let column = Column::new(Some(TableReference::bare(NAME)), format!("c{i}"));
         Expr::Column(column).alias_qualified(qualifier.cloned(), field.name())

@@ -50,6 +50,10 @@ impl Delta {
         if self.len() < 2 {
             return if self.weights == [0] { self.take(&[]) } else { Ok(self) };
         }
+        if self.rows.num_columns() == 0 {
+            let weights = vec![self.weights.iter().sum()];
+            return Self { rows: self.rows.slice(0, 1), weights }.consolidated();
+        }
         let encoded = encode(self.rows.columns())?;
         let mut first: HashMap<&[u8], u32> = HashMap::with_capacity(self.len());
         let mut net = vec![0; self.len()];
@@ -71,6 +75,16 @@ impl Delta {
         }
         let weights = rows.iter().map(|row| self.weights[*row as usize]).collect();
         Ok(Self { rows: take_record_batch(&self.rows, &UInt32Array::from(rows.to_vec()))?, weights })
+    }
+
+    /// These changes and others, of rows with the same columns.
+    ///
+    /// # Errors
+    /// `Internal` when the columns are others.
+    pub(crate) fn plus(mut self, other: Self) -> Result<Self> {
+        let rows = concat_batches(&self.rows.schema(), [&self.rows, &other.rows])?;
+        self.weights.extend(other.weights);
+        Ok(Self { rows, weights: self.weights })
     }
 
     /// The change batch: the rows with their weights as last column.

@@ -11,9 +11,12 @@ mod aggregate;
 mod delta;
 mod detach;
 mod drop_duplicates;
+mod first_rows;
 mod group_states;
 mod join;
 mod key_table;
+mod materialize;
+mod partitions;
 mod route;
 mod row_store;
 mod session_aggregate;
@@ -23,7 +26,10 @@ mod twin;
 
 pub use aggregate::{AggregateOperator, AggregateSpec, Emit, TimeBound, TimeKey, raw_input};
 pub use drop_duplicates::{DropDuplicatesOperator, DropDuplicatesSpec, Expiry};
+pub use first_rows::{FirstRowsOperator, FirstRowsSpec};
 pub use join::{JoinEmit, JoinEviction, JoinOperator, JoinSide, JoinSpec};
+pub use materialize::{MaterializeOperator, MaterializeSpec};
+pub use partitions::{PartitionsOperator, PartitionsSpec, Relation};
 pub use session_aggregate::{SessionAggregateOperator, SessionColumns, SessionSpec};
 pub use sharded::{Routed, Routing, Sharding, Shards};
 

@@ -7,7 +7,9 @@
 //! |---|---|
 //! | watermark mark | its column: event time |
 //! | projection | column, alias, `start`/`end` of a window, window of a time, monotone function of one; else lost |
-//! | filter, alias, sort, limit, DISTINCT, drop duplicates | as the input |
+//! | filter, alias, sort, DISTINCT, drop duplicates | as the input |
+//! | OVER | columns by which all of its windows are partitioned; others change with later rows: lost |
+//! | LIMIT | lost: a row that comes later takes the place of another one |
 //! | unnest of a list of windows | the window |
 //! | aggregate | group keys keep theirs (not those of grouping sets); aggregates: lost |
 //! | UNION ALL | where all branches agree in the role; the watermarks of all |
@@ -35,7 +37,7 @@ use datafusion::common::{Column, DFSchema, Result, ScalarValue};
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::{
     Aggregate, BinaryExpr, Cast, Distinct, Expr, ExprSchemable, Join, JoinType, LogicalPlan, Operator,
-    TryCast, Union, Unnest,
+    TryCast, Union, Unnest, Window,
 };
 use std::collections::BTreeSet;
 
@@ -83,13 +85,13 @@ pub fn transfer(plan: &LogicalPlan, inputs: &[TimeColumns], streaming: &[bool]) 
         LogicalPlan::Filter(_)
         | LogicalPlan::SubqueryAlias(_)
         | LogicalPlan::Sort(_)
-        | LogicalPlan::Limit(_)
         | LogicalPlan::Repartition(_)
         | LogicalPlan::Distinct(Distinct::All(_)) => pass(),
         LogicalPlan::Distinct(Distinct::On(node)) => {
             project(&node.select_expr, node.input.schema(), &inputs[0])?
         }
         LogicalPlan::Aggregate(node) => aggregate(node, &inputs[0])?,
+        LogicalPlan::Window(node) => over(node, pass()),
         LogicalPlan::Unnest(node) => unnest(node, &inputs[0]),
         LogicalPlan::Union(node) => union(node, inputs),
         LogicalPlan::Join(node) => join(node, inputs, streaming)?,
@@ -139,6 +141,21 @@ fn aggregate(node: &Aggregate, input: &TimeColumns) -> Result<TimeColumns> {
     columns.iter_mut().flatten().for_each(TimeColumn::merge_sessions);
     columns.resize(outputs, None);
     Ok(columns)
+}
+
+fn over(node: &Window, mut columns: TimeColumns) -> TimeColumns {
+    for (index, time) in columns.iter_mut().enumerate() {
+        let column = Expr::Column(Column::from(node.input.schema().qualified_field(index)));
+        let tells = |window: &Expr| match window.clone().unalias() {
+            Expr::WindowFunction(function) => function.params.partition_by.contains(&column),
+            _ => false,
+        };
+        if !node.window_expr.iter().all(tells) {
+            *time = None;
+        }
+    }
+    columns.resize(node.schema.fields().len(), None);
+    columns
 }
 
 fn unnest(node: &Unnest, input: &TimeColumns) -> TimeColumns {

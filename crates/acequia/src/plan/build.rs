@@ -6,7 +6,7 @@
 
 use super::delta::DeltaTable;
 use super::fingerprint::{self, fingerprint};
-use super::key::{self, Key};
+use super::key;
 use super::node::{Island, Node, OP, OperatorNode, SourceLeaf, StreamingPlan};
 use super::reset::IslandTemplate;
 use super::static_join::{linear_in_stream, rebuild_join, swap_join, weight_last};
@@ -20,6 +20,7 @@ use crate::functions::{
     BatchTime, DropDuplicates, EventTimeWatermark, TimeColumn, TimeColumns, TimeRole, event_time_columns,
 };
 use acequia_core::{Error, OperatorId, OutputMode, Result};
+use arrow::compute::SortOptions;
 use arrow::datatypes::{Field, Schema};
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, DFSchema, TableReference};
@@ -80,14 +81,17 @@ pub(super) async fn build(
         sources: vec![],
         operators: 0,
     };
-    let part = builder.part(plan).await?;
+    let mut part = builder.part(plan).await?;
+    if mode == OutputMode::Complete {
+        part = builder.complete(part, plan).await?;
+    }
     let key = match (mode, part.change) {
-        (OutputMode::Complete, Change::InsertOnly) => return Err(refuse::nothing_kept()),
         (OutputMode::Append, Change::Retracting) => return Err(refuse::rows_change()),
-        (OutputMode::Update | OutputMode::Changes, Change::Keyed | Change::Retracting) => key::derive(plan)?,
-        _ => Key::None,
+        (OutputMode::Update | OutputMode::Changes, Change::Keyed | Change::Retracting) => {
+            key::derive(plan)?.require_for(mode)?
+        }
+        _ => None,
     };
-    let key = key.require_for(mode, matches!(part.change, Change::Keyed | Change::Retracting))?;
     let weighted = part.change == Change::Retracting;
     let root = Node::Island(builder.close(part).await?);
     let schema = Arc::new(nullable(plan.schema().as_arrow()));
@@ -116,11 +120,12 @@ fn nullable(schema: &Schema) -> Schema {
     )
 }
 
+/// What planning goes by, and what it has planned.
 pub(super) struct Builder<'a> {
     state: &'a SessionState,
     task: Arc<TaskContext>,
     planner: DefaultPhysicalPlanner,
-    mode: OutputMode,
+    pub(super) mode: OutputMode,
     shards: Shards,
     upserts: bool,
     sources: Vec<SourceLeaf>,
@@ -128,7 +133,7 @@ pub(super) struct Builder<'a> {
 }
 
 impl Builder<'_> {
-    fn part<'b>(&'b mut self, plan: &'b LogicalPlan) -> BoxFuture<'b, Result<Part>> {
+    pub(super) fn part<'b>(&'b mut self, plan: &'b LogicalPlan) -> BoxFuture<'b, Result<Part>> {
         async move {
             if !is_streaming(plan) {
                 return Ok(Part { plan: plan.clone(), inputs: vec![], change: Change::Static });
@@ -139,6 +144,9 @@ impl Builder<'_> {
                 LogicalPlan::Aggregate(aggregate) => self.aggregate(plan, aggregate).await,
                 LogicalPlan::Join(join) => self.join(plan, join).await,
                 LogicalPlan::Union(union) => self.union(plan, union).await,
+                LogicalPlan::Window(window) => self.window(plan, window).await,
+                LogicalPlan::Limit(_) => self.limit(plan).await,
+                LogicalPlan::Sort(sort) => self.sort(plan, sort).await,
                 _ => match DropDuplicates::of(plan) {
                     Some(node) => self.drop_duplicates(plan, node).await,
                     None => self.single_input(plan).await,
@@ -376,13 +384,17 @@ impl Builder<'_> {
         id
     }
 
+    /// The plan, ready to be run batch by batch.
+    pub(super) async fn template(&self, plan: &LogicalPlan) -> Result<Arc<IslandTemplate>> {
+        Ok(IslandTemplate::new(self.physical(plan).await?, Arc::clone(&self.task)))
+    }
+
     pub(super) async fn physical(&self, plan: &LogicalPlan) -> Result<Arc<dyn ExecutionPlan>> {
         self.planner.create_physical_plan(plan, self.state).await.map_err(from_datafusion)
     }
 
     async fn close(&self, part: Part) -> Result<Island> {
-        let plan = self.physical(&part.plan).await?;
-        Ok(Island { template: IslandTemplate::new(plan, Arc::clone(&self.task)), inputs: part.inputs })
+        Ok(Island { template: self.template(&part.plan).await?, inputs: part.inputs })
     }
 }
 
@@ -411,6 +423,7 @@ fn scans_stream(plan: &LogicalPlan) -> bool {
     source_as_provider(&scan.source).is_ok_and(|provider| provider.is::<StreamScan>())
 }
 
+/// Whether a part reads what a stateful operator emits.
 pub(super) fn has_operator(part: &Part) -> bool {
     part.inputs.iter().any(|(_, node)| !node.operators().is_empty())
 }
@@ -460,15 +473,27 @@ pub(super) fn reads(names: &DFSchema, node: OperatorNode, change: Change) -> Res
 }
 
 fn reads_slot(names: &DFSchema, name: String, schema: &Schema, node: Node, change: Change) -> Result<Part> {
-    let weighted = change == Change::Retracting;
+    let (plan, slot) = leaf(names, name, schema, vec![])?;
+    Ok(Part { plan, inputs: vec![(slot, node)], change })
+}
+
+/// A plan that reads rows from a slot, into which they come in this order, if any. Its columns have these names, and
+/// after them the weight has its own.
+pub(super) fn leaf(
+    names: &DFSchema,
+    name: String,
+    schema: &Schema,
+    order: Vec<(usize, SortOptions)>,
+) -> Result<(LogicalPlan, Arc<Slot>)> {
+    let weighted = schema.fields().last().is_some_and(|field| field.name() == WEIGHT);
     let numbered = schema.fields().iter().enumerate().map(|(i, field)| {
         let name = if field.name() == WEIGHT { WEIGHT.to_string() } else { format!("c{i}") };
         field.as_ref().clone().with_name(name)
     });
     let fields: Vec<Field> = numbered.collect();
     let (table, slot) = DeltaTable::new(name.clone(), Arc::new(Schema::new(fields)));
-    let builder = LogicalPlanBuilder::scan(name.clone(), provider_as_source(Arc::new(table)), None)
-        .map_err(from_datafusion)?;
+    let source = provider_as_source(Arc::new(table.ordered(order)));
+    let builder = LogicalPlanBuilder::scan(name.clone(), source, None).map_err(from_datafusion)?;
     let table = TableReference::bare(name);
     let mut exprs: Vec<Expr> = names
         .iter()
@@ -482,14 +507,15 @@ fn reads_slot(names: &DFSchema, name: String, schema: &Schema, node: Node, chang
         exprs.push(Expr::Column(Column::new(Some(table), WEIGHT)).alias(WEIGHT));
     }
     let plan = builder.project(exprs).and_then(LogicalPlanBuilder::build).map_err(from_datafusion)?;
-    Ok(Part { plan, inputs: vec![(slot, node)], change })
+    Ok((plan, slot))
 }
 
 fn with_inputs(plan: &LogicalPlan, exprs: Vec<Expr>, inputs: Vec<LogicalPlan>) -> Result<LogicalPlan> {
     plan.with_new_exprs(exprs, inputs).map_err(from_datafusion)
 }
 
-fn merge(plan: &LogicalPlan, parts: Vec<Part>, change: Change) -> Result<Part> {
+/// A node over parts, as it is.
+pub(super) fn merge(plan: &LogicalPlan, parts: Vec<Part>, change: Change) -> Result<Part> {
     let (plans, inputs): (Vec<_>, Vec<_>) = parts.into_iter().map(|part| (part.plan, part.inputs)).unzip();
     let plan = with_inputs(plan, plan.expressions(), plans)?;
     Ok(Part { plan, inputs: inputs.into_iter().flatten().collect(), change })

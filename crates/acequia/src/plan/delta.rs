@@ -5,6 +5,7 @@
 //! island. The exec gives the row stream away once per batch. It says that it is bounded and cooperative, has no
 //! statistics and takes no filters, so that nothing about one batch leaks into a plan that serves all of them.
 
+use arrow::compute::SortOptions;
 use async_trait::async_trait;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::{Session, TableProvider};
@@ -13,7 +14,8 @@ use datafusion::common::{Result, internal_err};
 use datafusion::datasource::TableType;
 use datafusion::execution::TaskContext;
 use datafusion::logical_expr::Expr;
-use datafusion::physical_expr::{EquivalenceProperties, Partitioning, PhysicalExpr};
+use datafusion::physical_expr::expressions::Column as PhysicalColumn;
+use datafusion::physical_expr::{EquivalenceProperties, Partitioning, PhysicalExpr, PhysicalSortExpr};
 use datafusion::physical_plan::execution_plan::{
     Boundedness, ChildrenPropertiesMode, EmissionType, ReplaceChildrenOptions, SchedulingType,
 };
@@ -55,13 +57,19 @@ pub(super) struct DeltaTable {
     schema: SchemaRef,
     name: String,
     slot: Arc<Slot>,
+    order: Vec<(usize, SortOptions)>,
 }
 
 impl DeltaTable {
     /// A leaf with these columns, and the slot that feeds it. It must be planned exactly once.
     pub(super) fn new(name: impl Into<String>, schema: SchemaRef) -> (Self, Arc<Slot>) {
         let slot = Arc::new(Slot::default());
-        (Self { schema, name: name.into(), slot: Arc::clone(&slot) }, slot)
+        (Self { schema, name: name.into(), slot: Arc::clone(&slot), order: Vec::new() }, slot)
+    }
+
+    /// The same leaf, into which rows come in the order of these columns.
+    pub(super) fn ordered(self, order: Vec<(usize, SortOptions)>) -> Self {
+        Self { order, ..self }
     }
 }
 
@@ -87,7 +95,17 @@ impl TableProvider for DeltaTable {
             None => Arc::clone(&self.schema),
         };
         *self.slot.projection.lock() = projection.cloned();
-        Ok(Arc::new(DeltaExec::new(self.name.clone(), schema, Arc::clone(&self.slot))))
+        let place = |column: usize| match projection {
+            Some(columns) => columns.iter().position(|kept| *kept == column),
+            None => Some(column),
+        };
+        let order = self.order.iter().map_while(|(column, options)| {
+            let column = place(*column)?;
+            let name = schema.field(column).name();
+            Some(PhysicalSortExpr::new(Arc::new(PhysicalColumn::new(name, column)), *options))
+        });
+        let order: Vec<PhysicalSortExpr> = order.collect();
+        Ok(Arc::new(DeltaExec::new(self.name.clone(), schema, Arc::clone(&self.slot), order)))
     }
 }
 
@@ -101,9 +119,10 @@ pub(super) struct DeltaExec {
 }
 
 impl DeltaExec {
-    fn new(name: String, schema: SchemaRef, slot: Arc<Slot>) -> Self {
+    fn new(name: String, schema: SchemaRef, slot: Arc<Slot>, order: Vec<PhysicalSortExpr>) -> Self {
+        let orders = if order.is_empty() { vec![] } else { vec![order] };
         let properties = PlanProperties::new(
-            EquivalenceProperties::new(Arc::clone(&schema)),
+            EquivalenceProperties::new_with_orderings(Arc::clone(&schema), orders),
             Partitioning::UnknownPartitioning(1),
             EmissionType::Incremental,
             Boundedness::Bounded,

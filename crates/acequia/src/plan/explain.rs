@@ -2,6 +2,7 @@
 
 use super::key;
 use super::node::{Island, Node, OperatorNode, SourceLeaf};
+use super::recompute::Recomputed;
 use crate::exec::{DropDuplicatesSpec, Emit, Expiry, JoinEmit, JoinEviction, JoinSide, Shards};
 use crate::functions::{DropDuplicates, JoinTimes, TimeColumn};
 use acequia_core::OutputMode;
@@ -79,6 +80,25 @@ pub(super) fn drop_duplicates(node: &DropDuplicates, spec: &DropDuplicatesSpec) 
         }
     };
     format!("key=[{}], evicted by={evicts}", columns.join(", "))
+}
+
+/// A relation that is computed anew in a line.
+pub(super) fn recomputed(of: &Recomputed<'_>, emit: Emit, time: Option<&str>) -> String {
+    let partition: Vec<String> = of.partition.iter().map(ToString::to_string).collect();
+    let order: Vec<String> = of.order.iter().map(ToString::to_string).collect();
+    let emits = match emit {
+        Emit::Final => "each partition once, when final",
+        _ => "changed rows of partitions that changed",
+    };
+    let evicts = match time {
+        Some(column) => format!("watermark over `{column}`"),
+        None => "nothing: no event-time column with a watermark in PARTITION BY".to_string(),
+    };
+    format!(
+        "partition=[{}] order=[{}], keeps=all rows of its input, emits={emits}, evicted by={evicts}",
+        partition.join(", "),
+        order.join(", ")
+    )
 }
 
 /// Into how many shards an operator is split, and by which columns; nothing for one in one piece, also while that is so.

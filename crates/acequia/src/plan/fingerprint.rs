@@ -5,13 +5,14 @@
 //! does change when the same name comes to mean something else.
 
 use super::build::role_name;
+use super::recompute::Recomputed;
 use crate::exec::{Emit, Expiry};
 use crate::functions::{DropDuplicates, TimeColumn};
 use acequia_core::time::format_interval;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, ExprSchema, Result};
-use datafusion::logical_expr::{Expr, LogicalPlan};
+use datafusion::logical_expr::{Expr, LogicalPlan, SortExpr};
 
 /// What an aggregate's way of emitting means for its state: which groups it has shown, and whether any is forgotten.
 pub(super) fn emission(emit: Emit) -> &'static str {
@@ -61,6 +62,43 @@ pub(super) fn fingerprint(name: &str, plan: &LogicalPlan, times: &[Option<TimeCo
         .filter_map(|(i, t)| t.as_ref().map(|t| format!("{i}:{}", role_name(&t.role))))
         .collect();
     format!("{name} {columns} types=[{}] time=[{}]", types.join(", "), timed.join(", "))
+}
+
+/// The fingerprint of a relation that is computed over kept rows: these, how they are told apart, and every expression
+/// from there up, since a batch takes back what the relation gave over the rows before.
+pub(super) fn recomputed(of: &Recomputed<'_>) -> String {
+    let input = of.input;
+    let columns: Vec<Expr> = input.schema().columns().into_iter().map(Expr::Column).collect();
+    let mut values = Vec::new();
+    relation(of.plan, input, &mut values);
+    format!(
+        "{} columns=[{}] types=[{}] partition=[{}] values=[{}]",
+        of.name,
+        list(columns.iter(), input),
+        types(input.schema().fields().iter().map(|f| f.data_type())).join(", "),
+        list(of.partition.iter(), input),
+        values.join("; ")
+    )
+}
+
+/// The expressions of each node above the input, from the top.
+fn relation(plan: &LogicalPlan, input: &LogicalPlan, values: &mut Vec<String>) {
+    let [below] = plan.inputs()[..] else { return };
+    if std::ptr::eq(plan, input) {
+        return;
+    }
+    let directions = match plan {
+        LogicalPlan::Sort(sort) => {
+            let direction =
+                |by: &SortExpr| format!(" {}{}", if by.asc { "asc" } else { "desc" }, by.nulls_first);
+            sort.expr.iter().map(direction).collect()
+        }
+        _ => String::new(),
+    };
+    let kind = plan.display().to_string();
+    let kind = kind.split(':').next().unwrap_or_default();
+    values.push(format!("{kind} {}{directions}", list(plan.expressions().iter(), below)));
+    relation(below, input, values);
 }
 
 fn types<'a>(types: impl Iterator<Item = &'a DataType>) -> Vec<String> {

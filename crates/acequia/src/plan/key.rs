@@ -1,14 +1,18 @@
 //! The key of a result: which columns identify a row that later batches may change.
 //!
-//! It is the GROUP BY columns of the aggregate, followed through the projections and joins above it. A part of the key may have
-//! several spellings of which one is enough: the end of a tumbling window implies its start.
+//! It is the GROUP BY columns of an aggregate, those of `drop_duplicates`, or PARTITION BY and a row number, followed
+//! through what stands above, also through joins; of several, one whose columns are all selected. A part of the key may
+//! have several spellings of which one is enough: the end of a tumbling window implies its start. A part that a filter
+//! fixes is none.
 
 use super::build::times_of;
 use super::refuse;
-use crate::functions::{Shape, TimeRole};
+use crate::functions::{DropDuplicates, Shape, TimeRole};
 use acequia_core::{OutputMode, Result};
-use datafusion::common::JoinType;
-use datafusion::logical_expr::{Aggregate, Expr, Join, LogicalPlan};
+use arrow::datatypes::DataType;
+use datafusion::common::{Column, JoinType, ScalarValue};
+use datafusion::logical_expr::utils::split_conjunction;
+use datafusion::logical_expr::{Aggregate, BinaryExpr, Expr, FetchType, Join, LogicalPlan, Operator, Window};
 use std::collections::BTreeSet;
 
 /// The column by which DataFusion tells a NULL of the data from one of ROLLUP, CUBE or GROUPING SETS.
@@ -26,29 +30,39 @@ pub(super) enum Key {
 }
 
 impl Key {
-    /// The key as far as this mode needs it, for a result whose rows change or are only added.
+    /// The key of a result whose rows change, as far as this mode needs it.
     ///
     /// # Errors
     /// `Unsupported` when the mode cannot do without.
-    pub(super) fn require_for(self, mode: OutputMode, changes: bool) -> Result<Option<Vec<usize>>> {
+    pub(super) fn require_for(self, mode: OutputMode) -> Result<Option<Vec<usize>>> {
         match self {
             Self::Columns(columns) => Ok(Some(columns)),
             Self::Missing(names) if mode == OutputMode::Update && names.iter().any(|n| n == GROUPING_ID) => {
                 Err(refuse::grouping_sets_without_key())
             }
             Self::Missing(names) if mode == OutputMode::Update => Err(refuse::no_key(&names)),
-            Self::None if mode == OutputMode::Update && changes => Err(refuse::no_key(&[])),
+            Self::None if mode == OutputMode::Update => Err(refuse::no_key(&[])),
             _ => Ok(None),
         }
     }
 }
 
 /// A part of a key: the column numbers that each alone stand for it.
+#[derive(Clone)]
 struct KeyPart {
     name: String,
     columns: BTreeSet<usize>,
     /// Of a column that is a window: its fields that each alone tell which. No field of another struct does.
     fields: &'static [&'static str],
+    /// Whether it counts from 1.
+    counts: bool,
+}
+
+impl KeyPart {
+    /// These columns are the part.
+    fn of(name: String, columns: impl IntoIterator<Item = usize>) -> Self {
+        Self { name, columns: columns.into_iter().collect(), fields: &[], counts: false }
+    }
 }
 
 /// Whether nothing between the root and its aggregate drops, adds or joins rows.
@@ -64,62 +78,141 @@ pub(super) fn reaches_root_unfiltered(plan: &LogicalPlan) -> bool {
 
 /// The key of a plan's result.
 pub(super) fn derive(plan: &LogicalPlan) -> Result<Key> {
-    let Some(parts) = parts(plan)? else { return Ok(Key::None) };
-    let missing: Vec<String> =
-        parts.iter().filter(|p| p.columns.is_empty()).map(|p| p.name.clone()).collect();
-    if !missing.is_empty() {
-        return Ok(Key::Missing(missing));
+    let keys = candidates(plan)?;
+    if let Some(whole) = keys.iter().find(|key| key.iter().all(|part| !part.columns.is_empty())) {
+        let columns: BTreeSet<usize> =
+            whole.iter().filter_map(|part| part.columns.first().copied()).collect();
+        return Ok(Key::Columns(columns.into_iter().collect()));
     }
-    let columns: BTreeSet<usize> = parts.iter().filter_map(|p| p.columns.first().copied()).collect();
-    Ok(Key::Columns(columns.into_iter().collect()))
+    let missing = |key: &Vec<KeyPart>| {
+        let missing = key.iter().filter(|part| part.columns.is_empty());
+        missing.map(|part| part.name.clone()).collect::<Vec<_>>()
+    };
+    Ok(keys.first().map_or(Key::None, |key| Key::Missing(missing(key))))
 }
 
-fn parts(plan: &LogicalPlan) -> Result<Option<Vec<KeyPart>>> {
+/// The keys that a plan's result has.
+fn candidates(plan: &LogicalPlan) -> Result<Vec<Vec<KeyPart>>> {
+    let mut keys = match plan {
+        LogicalPlan::Aggregate(aggregate) => return Ok(vec![aggregate_parts(plan, aggregate)?]),
+        LogicalPlan::Join(join) => return join_keys(join),
+        LogicalPlan::SubqueryAlias(_)
+        | LogicalPlan::Filter(_)
+        | LogicalPlan::Sort(_)
+        | LogicalPlan::Limit(_)
+        | LogicalPlan::Projection(_)
+        | LogicalPlan::Window(_) => candidates(plan.inputs()[0])?,
+        _ => return Ok(DropDuplicates::of(plan).and_then(distinct_parts).into_iter().collect()),
+    };
     match plan {
-        LogicalPlan::Aggregate(aggregate) => aggregate_parts(plan, aggregate).map(Some),
-        LogicalPlan::SubqueryAlias(_) | LogicalPlan::Filter(_) => parts(plan.inputs()[0]),
         LogicalPlan::Projection(projection) => {
-            let Some(below) = parts(&projection.input)? else { return Ok(None) };
-            let passes = |part: KeyPart| {
+            for part in keys.iter_mut().flatten() {
                 let columns = projection.expr.iter().enumerate();
-                let kept = columns.filter(|(_, expr)| stands_for(expr, &part, &projection.input));
-                KeyPart { columns: kept.map(|(index, _)| index).collect(), ..part }
-            };
-            Ok(Some(below.into_iter().map(passes).collect()))
+                let kept = columns.filter(|(_, expr)| stands_for(expr, part, &projection.input));
+                part.columns = kept.map(|(index, _)| index).collect();
+            }
         }
-        LogicalPlan::Join(join) => join_parts(join),
-        _ => Ok(None),
+        LogicalPlan::Filter(filter) => {
+            let fixed = fixed_by(&filter.predicate, &filter.input);
+            let is_fixed = |part: &KeyPart| {
+                let fixes =
+                    |(column, one): &(usize, bool)| part.columns.contains(column) && (!one || part.counts);
+                fixed.iter().any(fixes)
+            };
+            keys.iter_mut().for_each(|key| key.retain(|part| !is_fixed(part)));
+        }
+        LogicalPlan::Limit(limit)
+            if matches!(limit.get_fetch_type(), Ok(FetchType::Literal(Some(0 | 1)))) =>
+        {
+            keys.insert(0, vec![]);
+        }
+        LogicalPlan::Window(window) => keys.extend(numbered(window)),
+        _ => {}
     }
+    Ok(keys)
+}
+
+/// A key that is forgotten may come again.
+fn distinct_parts(node: &DropDuplicates) -> Option<Vec<KeyPart>> {
+    let part = |column: &Column| {
+        KeyPart::of(column.name.clone(), node.input().schema().maybe_index_of_column(column))
+    };
+    (!node.within_watermark()).then(|| node.columns().iter().map(part).collect())
+}
+
+/// Row numbers, each with what it is counted in.
+fn numbered(window: &Window) -> Vec<Vec<KeyPart>> {
+    let first = window.input.schema().fields().len();
+    let key = |(index, expr): (usize, &Expr)| {
+        let Expr::WindowFunction(function) = expr.clone().unalias() else { return None };
+        if function.fun.name() != "row_number" {
+            return None;
+        }
+        let part = |expr: &Expr| {
+            let column = expr.try_as_col().and_then(|c| window.input.schema().maybe_index_of_column(c));
+            KeyPart::of(expr.schema_name().to_string(), column)
+        };
+        let number = KeyPart { counts: true, ..KeyPart::of(expr.schema_name().to_string(), [first + index]) };
+        Some(function.params.partition_by.iter().map(part).chain([number]).collect())
+    };
+    window.window_expr.iter().enumerate().filter_map(key).collect()
+}
+
+/// Columns that have one value where the predicate is true; with `true` only those that count from 1 have.
+fn fixed_by(predicate: &Expr, input: &LogicalPlan) -> Vec<(usize, bool)> {
+    let fixed = |expr: &Expr| {
+        let Expr::BinaryExpr(BinaryExpr { left, op, right }) = expr else { return None };
+        let (column, op, value) = match (left.as_ref(), right.as_ref()) {
+            (Expr::Column(column), Expr::Literal(value, _)) => (column, *op, value),
+            (Expr::Literal(value, _), Expr::Column(column)) => (column, op.swap()?, value),
+            _ => return None,
+        };
+        let index = input.schema().maybe_index_of_column(column)?;
+        let is = |number: u64| {
+            value.cast_to(&DataType::UInt64).is_ok_and(|v| v == ScalarValue::UInt64(Some(number)))
+        };
+        match op {
+            Operator::Eq => Some((index, false)),
+            Operator::LtEq if is(1) => Some((index, true)),
+            Operator::Lt if is(2) => Some((index, true)),
+            _ => None,
+        }
+    };
+    split_conjunction(predicate).into_iter().filter_map(fixed).collect()
 }
 
 /// A row of a join is known by those that it is made of; rows that come out alone, by themselves.
-fn join_parts(join: &Join) -> Result<Option<Vec<KeyPart>>> {
+fn join_keys(join: &Join) -> Result<Vec<Vec<KeyPart>>> {
     use JoinType::*;
     let (left, right) = match join.join_type {
-        LeftSemi | LeftAnti | LeftMark => return parts(&join.left),
-        RightSemi | RightAnti | RightMark => return parts(&join.right),
-        Inner | Left | Right | Full => (parts(&join.left)?, parts(&join.right)?),
+        LeftSemi | LeftAnti | LeftMark => return candidates(&join.left),
+        RightSemi | RightAnti | RightMark => return candidates(&join.right),
+        Inner | Left | Right | Full => (candidates(&join.left)?, candidates(&join.right)?),
     };
-    let (Some(mut left), Some(mut right)) = (left, right) else { return Ok(None) };
     let width = join.left.schema().fields().len();
-    for part in &mut right {
-        part.columns = part.columns.iter().map(|column| column + width).collect();
+    let shifted = |part: &KeyPart| KeyPart {
+        columns: part.columns.iter().map(|column| column + width).collect(),
+        ..part.clone()
+    };
+    let mut keys: Vec<Vec<KeyPart>> = Vec::new();
+    for left in &left {
+        keys.extend(
+            right.iter().map(|right| left.iter().cloned().chain(right.iter().map(shifted)).collect()),
+        );
     }
-    if join.join_type == Inner {
-        for (l, r) in &join.on {
-            let (Expr::Column(l), Expr::Column(r)) = (l, r) else { continue };
-            let l = join.left.schema().maybe_index_of_column(l);
-            let r = join.right.schema().maybe_index_of_column(r).map(|index| index + width);
-            let (Some(l), Some(r)) = (l, r) else { continue };
-            for part in left.iter_mut().chain(&mut right) {
-                if part.columns.contains(&l) || part.columns.contains(&r) {
-                    part.columns.extend([l, r]);
-                }
+    let pairs = if join.join_type == Inner { join.on.as_slice() } else { &[] };
+    for (l, r) in pairs {
+        let (Expr::Column(l), Expr::Column(r)) = (l, r) else { continue };
+        let l = join.left.schema().maybe_index_of_column(l);
+        let r = join.right.schema().maybe_index_of_column(r).map(|index| index + width);
+        let (Some(l), Some(r)) = (l, r) else { continue };
+        for part in keys.iter_mut().flatten() {
+            if part.columns.contains(&l) || part.columns.contains(&r) {
+                part.columns.extend([l, r]);
             }
         }
     }
-    left.extend(right);
-    Ok(Some(left))
+    Ok(keys)
 }
 
 fn aggregate_parts(plan: &LogicalPlan, aggregate: &Aggregate) -> Result<Vec<KeyPart>> {
@@ -141,7 +234,8 @@ fn aggregate_parts(plan: &LogicalPlan, aggregate: &Aggregate) -> Result<Vec<KeyP
             }
             None => {}
         }
-        parts.push(KeyPart { name: plan.schema().field(index).name().clone(), columns, fields });
+        let name = plan.schema().field(index).name().clone();
+        parts.push(KeyPart { fields, ..KeyPart::of(name, columns) });
     }
     Ok(parts)
 }

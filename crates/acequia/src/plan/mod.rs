@@ -14,10 +14,14 @@ mod duplicates;
 mod explain;
 mod fingerprint;
 mod joins;
+mod keep;
 mod key;
 mod node;
 mod optimize;
+mod over;
+mod recompute;
 mod refuse;
+mod relation;
 mod reset;
 mod sessions;
 mod static_join;
@@ -68,7 +72,7 @@ async fn plan_in_mode(
 ) -> Result<StreamingPlan> {
     let logical = views::inline(plan, mode)?;
     let batch_time = Arc::new(BatchTime::default());
-    let plan = optimize::optimize(state, logical.clone(), &batch_time)?;
+    let plan = optimize::optimize(state, logical.clone(), &batch_time, mode)?;
     let planned = build::build(state, &plan, mode, shards, batch_time).await?;
     Ok(StreamingPlan { logical, ..planned })
 }

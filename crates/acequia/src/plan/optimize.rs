@@ -6,9 +6,10 @@
 //! (they hide which column is an event time). Among the physical ones: everything that looks at statistics, limits,
 //! dynamic filters or partitions. One partition: parallelism comes from shards.
 
+use super::over::distinct_on_to_row_number;
 use crate::error::from_datafusion;
 use crate::functions::{BatchTime, Mode, ResolveWindows, bind_batch_time, resolve_windows};
-use acequia_core::Result;
+use acequia_core::{OutputMode, Result};
 use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::optimizer::{AnalyzerRule, Optimizer};
@@ -81,10 +82,14 @@ pub(super) fn optimize(
     state: &SessionState,
     plan: LogicalPlan,
     time: &Arc<BatchTime>,
+    mode: OutputMode,
 ) -> Result<LogicalPlan> {
     let plan = resolve_windows(plan).map_err(from_datafusion)?;
     let zone = state.config_options().execution.time_zone.clone();
     let plan = bind_batch_time(plan, time, zone.as_deref()).map_err(from_datafusion)?;
-    let plan = super::build::distinct_on_to_drop_duplicates(plan)?;
+    let mut plan = super::build::distinct_on_to_drop_duplicates(plan)?;
+    if mode != OutputMode::Complete {
+        plan = distinct_on_to_row_number(plan)?;
+    }
     state.optimize(&plan).map_err(from_datafusion)
 }

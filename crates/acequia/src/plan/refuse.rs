@@ -47,6 +47,25 @@ pub(super) fn volatile_over_changes(mode: OutputMode) -> Error {
     ))
 }
 
+/// Partitions in `APPEND` mode whose rows are never final.
+pub(super) fn partitions_never_final(plan: &LogicalPlan) -> Error {
+    let what = match plan {
+        LogicalPlan::Window(_) => {
+            "OVER in APPEND mode needs an event-time column with a watermark in PARTITION BY, as the end of a window, so that its rows become final; add one, or use EMIT CHANGES, COMPLETE, or UPDATE with a key"
+        }
+        LogicalPlan::Limit(_) | LogicalPlan::Sort(_) => {
+            "ORDER BY with LIMIT over a stream is never final in APPEND mode, as a row that comes later may take a place; use EMIT CHANGES, COMPLETE, or UPDATE with a key"
+        }
+        _ => "this operator is never final in APPEND mode; use EMIT CHANGES, COMPLETE, or UPDATE with a key",
+    };
+    Error::unsupported(format!("{what}: operator=`{}`", plan.display()))
+}
+
+/// An expression that has no column of its own.
+pub(super) fn expression(expr: &Expr) -> Error {
+    Error::internal(format!("rows have no column for an expression: {expr}"))
+}
+
 /// A table in memory that queries write to.
 pub(super) fn written_table(name: &str) -> Error {
     Error::unsupported(format!(
@@ -85,7 +104,7 @@ pub(super) fn rows_change() -> Error {
 /// `COMPLETE` of a query that keeps no result.
 pub(super) fn nothing_kept() -> Error {
     Error::unsupported(
-        "COMPLETE mode needs a result that is kept, as that of an aggregate or DISTINCT, and this query passes rows through; use EMIT APPEND",
+        "COMPLETE mode needs a result that is kept, as that of an aggregate, DISTINCT, OVER or LIMIT, and this query passes rows through; use EMIT APPEND",
     )
 }
 
@@ -148,28 +167,18 @@ pub(super) fn correlated(plan: &LogicalPlan) -> Result<()> {
 /// A node that is not incremental (yet).
 pub(super) fn node(plan: &LogicalPlan) -> Error {
     let (what, way_out) = match plan {
-        LogicalPlan::Sort(_) => {
-            ("ORDER BY over a stream", "sort an aggregate's result with EMIT COMPLETE, or leave it out")
-        }
-        LogicalPlan::Limit(_) => {
-            ("LIMIT over a stream", "limit an aggregate's result with EMIT COMPLETE, or leave it out")
-        }
+        LogicalPlan::Sort(_) => (
+            "ORDER BY over a stream",
+            "add a LIMIT, use EMIT COMPLETE over a result that is kept, or leave it out",
+        ),
         LogicalPlan::Unnest(_) => (
             "UNNEST over the changing result of an aggregate",
             "unnest below the aggregate, or use EMIT COMPLETE",
-        ),
-        LogicalPlan::Window(_) => (
-            "OVER (a window function) over a stream",
-            "group by a window of event time, or use it over an aggregate with EMIT COMPLETE",
         ),
         LogicalPlan::RecursiveQuery(_) => ("WITH RECURSIVE over a stream", "use it over static tables"),
         LogicalPlan::Subquery(_) => {
             ("a subquery over a stream inside an expression", "use a static table in it")
         }
-        LogicalPlan::Distinct(_) => (
-            "DISTINCT ON with ORDER BY over a stream",
-            "leave the ORDER BY out: the first row to come is kept",
-        ),
         _ => ("this operator over a stream", "write the query another way"),
     };
     Error::unsupported(format!("{what} is not incremental yet; {way_out}: operator=`{}`", plan.display()))

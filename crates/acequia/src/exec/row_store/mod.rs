@@ -17,7 +17,7 @@ mod saved;
 mod tests;
 
 use super::aggregate::times_in;
-use super::delta::batch_of;
+use super::delta::{Delta, batch_of};
 use crate::error::from_datafusion;
 use acequia_core::{Error, Result};
 use arrow::array::{Array, ArrayRef, RecordBatch, UInt32Array, make_comparator};
@@ -344,6 +344,13 @@ impl RowStore {
         self.rows.gather(ids, columns)
     }
 
+    /// These rows, each as often as it is there.
+    pub(super) fn delta_of(&self, ids: &[RowId]) -> Result<Delta> {
+        let columns = self.gather(ids, &self.all_columns())?;
+        let rows = batch_of(&self.spec.schema, columns, ids.len())?;
+        Ok(Delta { rows, weights: ids.iter().map(|id| self.weight(*id)).collect() })
+    }
+
     /// How often a row is there.
     pub(super) fn weight(&self, id: RowId) -> i64 {
         self.rows.weight(id)
@@ -394,8 +401,23 @@ impl RowStore {
 
     /// Whether a row's time is below the bound.
     pub(super) fn has_below(&self, bound: i64) -> bool {
-        let first = self.by_time.keys().next();
-        first.is_some_and(|first| first.saturating_mul(self.time_width) < bound)
+        self.finds_below(bound).unwrap_or(true)
+    }
+
+    fn finds_below(&self, bound: i64) -> Result<bool> {
+        let Some((column, field)) = self.spec.time else { return Ok(false) };
+        let last = bound.saturating_sub(1).div_euclid(self.time_width);
+        for (entry, ids) in self.by_time.range(..=last) {
+            let live: Vec<RowId> = ids.iter().copied().filter(|id| self.rows.is_live(*id)).collect();
+            if *entry < last && !live.is_empty() {
+                return Ok(true);
+            }
+            let Some(times) = self.rows.gather(&live, &[column])?.pop() else { continue };
+            if times_in(&times, field)?.iter().flatten().any(|time| time < bound) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Forgets rows.

@@ -47,6 +47,25 @@ impl SavedRows {
         &self.table
     }
 
+    /// Applies consolidated changes to the store of these rows, which have no degrees, and remembers them if a
+    /// checkpoint will ask.
+    ///
+    /// # Errors
+    /// `Data` when a row is taken back that is not there.
+    pub(in crate::exec) fn apply(
+        &mut self,
+        store: &mut RowStore,
+        delta: &Delta,
+        durable: bool,
+    ) -> Result<()> {
+        if store.spec().leave {
+            store.apply(&delta.rows, Some(&delta.weights), &[])?;
+        } else {
+            store.insert_copies(&delta.rows, &delta.weights, &[])?;
+        }
+        if durable { self.changed(store, delta, &[]) } else { Ok(()) }
+    }
+
     /// Remembers changed weights of rows that have these degrees.
     pub(in crate::exec) fn changed(
         &mut self,

@@ -171,7 +171,8 @@ fn rows_leave_by_time_once() {
         // The row of time 0 has none, and stays.
         assert_eq!(left as i64, (bound - 1).clamp(0, 99), "bound {bound}");
         assert_eq!(store.len(), 100 - left);
-        assert!(!store.has_below(bound - 10));
+        assert!(!store.has_below(bound));
+        assert_eq!(store.has_below(bound + 1), bound <= 99);
     }
     assert_eq!(store.len(), 1);
 }

@@ -1,0 +1,280 @@
+//! Relations over random changes, against DataFusion's answer over all rows after every batch.
+
+use super::*;
+use crate::exec::TimeBound;
+use crate::exec::twin::{Folded, assert_same, at, block_on, context, lines, sorted};
+use acequia_core::Timestamp;
+use arrow::array::{AsArray, Float64Array, Int64Array, StringArray, TimestampMicrosecondArray};
+use arrow::datatypes::{DataType, Field, Int64Type, Schema, TimeUnit};
+use datafusion::catalog::MemTable;
+use datafusion::prelude::SessionContext;
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
+use std::collections::BTreeMap;
+
+/// A query over the table `t`.
+struct Sql {
+    query: &'static str,
+    context: SessionContext,
+    schema: SchemaRef,
+}
+
+impl Sql {
+    fn new(query: &'static str) -> Self {
+        let context = context(&batch(&[]));
+        let frame = block_on(context.sql(query)).unwrap();
+        let schema = Arc::new(frame.schema().as_arrow().clone());
+        Self { query, context, schema }
+    }
+
+    fn answer(&self, rows: RecordBatch) -> Vec<RecordBatch> {
+        let table = MemTable::try_new(rows.schema(), vec![vec![rows]]).unwrap();
+        self.context.deregister_table("t").unwrap();
+        self.context.register_table("t", Arc::new(table)).unwrap();
+        block_on(async { self.context.sql(self.query).await.unwrap().collect().await.unwrap() })
+    }
+}
+
+impl Relation for Sql {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    fn over(&mut self, rows: RecordBatch) -> Result<Vec<RecordBatch>> {
+        Ok(self.answer(rows))
+    }
+}
+
+/// `k`, an index into some floats, `v` and seconds; NULL where there is none.
+type Row = (Option<i64>, Option<u8>, i64, Option<i64>);
+
+fn batch(rows: &[Row]) -> RecordBatch {
+    let floats = [0.0, -0.0, f64::NAN, 1.5];
+    let time = DataType::Timestamp(TimeUnit::Microsecond, None);
+    let fields = vec![
+        Field::new("k", DataType::Int64, true),
+        Field::new("f", DataType::Float64, true),
+        Field::new("v", DataType::Int64, true),
+        Field::new("s", DataType::Utf8, true),
+        Field::new("t", time, true),
+    ];
+    let columns: Vec<ArrayRef> = vec![
+        Arc::new(rows.iter().map(|row| row.0).collect::<Int64Array>()),
+        Arc::new(rows.iter().map(|row| row.1.map(|f| floats[usize::from(f)])).collect::<Float64Array>()),
+        Arc::new(rows.iter().map(|row| Some(row.2)).collect::<Int64Array>()),
+        Arc::new(rows.iter().map(|row| Some("x".repeat(row.2 as usize % 3))).collect::<StringArray>()),
+        Arc::new(rows.iter().map(|row| row.3.map(|t| t * 1_000_000)).collect::<TimestampMicrosecondArray>()),
+    ];
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).unwrap()
+}
+
+fn random_row(rng: &mut SmallRng) -> Row {
+    let (key, float) = (rng.random_bool(0.8), rng.random_bool(0.8));
+    (
+        key.then(|| rng.random_range(0..4)),
+        float.then(|| rng.random_range(0..4)),
+        rng.random_range(0..9),
+        rng.random_bool(0.9).then(|| rng.random_range(0..60)),
+    )
+}
+
+/// Rows with weights, zero ones left out.
+#[derive(Default)]
+struct Bag(BTreeMap<Row, i64>);
+
+impl Bag {
+    fn add(&mut self, row: Row, weight: i64) {
+        let entry = self.0.entry(row).or_default();
+        *entry += weight;
+        if *entry == 0 {
+            self.0.remove(&row);
+        }
+    }
+
+    fn batch(&self) -> RecordBatch {
+        let copies = |(row, weight): (&Row, &i64)| vec![*row; *weight as usize];
+        batch(&self.0.iter().flat_map(copies).collect::<Vec<_>>())
+    }
+
+    /// Changes of a batch, in any order and not consolidated: rows go and come in pairs, too.
+    fn random_changes(&mut self, rng: &mut SmallRng, retracting: bool) -> Vec<(Row, i64)> {
+        let mut changes: Vec<(Row, i64)> = (0..rng.random_range(0..12))
+            .map(|_| (random_row(rng), if retracting { rng.random_range(1..3) } else { 1 }))
+            .collect();
+        if retracting {
+            let gone = self.0.iter().filter(|_| rng.random_bool(0.3));
+            changes.extend(gone.map(|(row, weight)| (*row, -*weight)).collect::<Vec<_>>());
+            if rng.random_bool(0.5) {
+                let row = random_row(rng);
+                changes.extend([(row, -1), (row, 1)]);
+            }
+        }
+        changes.iter().for_each(|(row, weight)| self.add(*row, *weight));
+        changes
+    }
+}
+
+fn change_batch(changes: &[(Row, i64)], retracting: bool) -> RecordBatch {
+    let rows = batch(&changes.iter().map(|(row, _)| *row).collect::<Vec<_>>());
+    let weights = changes.iter().map(|(_, weight)| *weight).collect();
+    if retracting { Delta { rows, weights }.into_batch().unwrap() } else { rows }
+}
+
+/// Saved state as a checkpoint merges it.
+#[derive(Default)]
+struct Saved(Vec<RecordBatch>);
+
+impl Saved {
+    fn apply(&mut self, operator: &mut PartitionsOperator) {
+        for delta in operator.take_deltas().unwrap() {
+            self.0.extend(delta.upserts);
+            let all = self.merged();
+            let kept = match (delta.evict_below, delta.table.time_column) {
+                (Some(bound), Some(time)) => {
+                    let times = all.column(time).as_primitive::<Int64Type>();
+                    let kept: BooleanArray =
+                        times.iter().map(|t| Some(t.is_none_or(|t| t >= bound))).collect();
+                    filter_record_batch(&all, &kept).unwrap()
+                }
+                _ => all,
+            };
+            self.0 = vec![kept];
+        }
+    }
+
+    fn merged(&self) -> RecordBatch {
+        let all = concat_batches(&self.0[0].schema(), &self.0).unwrap();
+        let last = all.num_columns() - 1;
+        let weights = all.column(last).as_primitive::<Int64Type>().values().to_vec();
+        let rows = all.project(&(0..last).collect::<Vec<_>>()).unwrap();
+        let merged = Delta { rows, weights }.consolidated().unwrap();
+        let columns = [merged.rows.columns(), &[Arc::new(Int64Array::from(merged.weights)) as ArrayRef]];
+        RecordBatch::try_new(all.schema(), columns.concat()).unwrap()
+    }
+
+    fn restore_into(&self, operator: &mut PartitionsOperator) {
+        let live = operator.snapshot(ROWS).unwrap();
+        assert!(live.iter().all(|rows| rows.num_rows() == 0));
+        for rows in &self.0 {
+            let half = rows.num_rows() / 2;
+            operator.restore(ROWS, rows.slice(0, half)).unwrap();
+            operator.restore(ROWS, rows.slice(half, rows.num_rows() - half)).unwrap();
+        }
+    }
+}
+
+fn spec(partition: Vec<usize>, retracting: bool) -> PartitionsSpec {
+    PartitionsSpec {
+        operator: OperatorId(0),
+        schema: batch(&[]).schema(),
+        partition,
+        order: vec![(2, SortOptions { descending: true, nulls_first: false })],
+        retracting,
+        time: None,
+        emit: Emit::Changes,
+    }
+}
+
+fn no_row_and_its_own_retraction(output: &[RecordBatch]) {
+    for batch in output {
+        let last = batch.num_columns() - 1;
+        let rows = batch.project(&(0..last).collect::<Vec<_>>()).unwrap();
+        let encoded = encode(rows.columns()).unwrap();
+        let distinct: HashSet<&[u8]> = encoded.iter().map(|row| row.data()).collect();
+        assert_eq!(distinct.len(), rows.num_rows());
+    }
+}
+
+/// Every order names all columns, so that nothing is left open.
+const RELATIONS: [(&str, &[usize]); 7] = [
+    (
+        "SELECT *, row_number() OVER (PARTITION BY k ORDER BY v DESC, f, t, s) AS n,
+            sum(v) OVER (PARTITION BY k ORDER BY v DESC, f, t, s ROWS BETWEEN 2 PRECEDING AND 1 FOLLOWING) AS r,
+            lag(f) OVER (PARTITION BY k ORDER BY v DESC, f, t, s) AS l FROM t",
+        &[0],
+    ),
+    ("SELECT *, rank() OVER (PARTITION BY f ORDER BY v) AS n, count(*) OVER (PARTITION BY f) AS c FROM t", &[1]),
+    ("SELECT v, ntile(3) OVER (PARTITION BY k, f ORDER BY v, t, s) AS n FROM t", &[0, 1]),
+    ("SELECT * FROM t ORDER BY v DESC, k, f, t, s LIMIT 5 OFFSET 2", &[]),
+    ("SELECT k, array_agg(v ORDER BY v) AS a, count(*) AS n, sum(v) AS s FROM t GROUP BY k HAVING count(*) > 1", &[0]),
+    ("SELECT count(*) AS n, max(v) AS m, string_agg(s, '-' ORDER BY s) AS a FROM t", &[]),
+    ("SELECT k, v FROM (SELECT k, v, dense_rank() OVER (PARTITION BY k ORDER BY v) AS n FROM t) WHERE n <= 2", &[0]),
+];
+
+#[test]
+fn relations_are_those_over_all_rows() {
+    for seed in 0..14 {
+        let mut rng = SmallRng::seed_from_u64(seed);
+        let (query, partition) = RELATIONS[seed as usize % RELATIONS.len()];
+        let retracting = rng.random_bool(0.7);
+        let new = || {
+            PartitionsOperator::try_new(spec(partition.to_vec(), retracting), Box::new(Sql::new(query)))
+                .unwrap()
+        };
+        let (mut operator, mut saved, twin) = (new(), Saved::default(), Sql::new(query));
+        let (mut bag, mut folded) = (Bag::default(), Folded::default());
+        for step in 0..12 {
+            let context = at(step, None);
+            let changes = bag.random_changes(&mut rng, retracting);
+            let cut = rng.random_range(0..=changes.len());
+            for part in [&changes[..cut], &changes[cut..]].into_iter().filter(|part| !part.is_empty()) {
+                operator.push(&context, 0, change_batch(part, retracting)).unwrap();
+            }
+            let output = operator.finish(&context).unwrap();
+            no_row_and_its_own_retraction(&output);
+            folded.apply(&output);
+            let expected = twin.answer(bag.batch());
+            let expected = sorted(expected.iter().flat_map(lines));
+            assert_same(&folded.rows(), &expected, &format!("seed {seed} step {step}: {query}"));
+            saved.apply(&mut operator);
+            if rng.random_bool(0.3) {
+                operator = new();
+                saved.restore_into(&mut operator);
+            }
+        }
+    }
+}
+
+#[test]
+fn final_partitions_are_given_once_and_leave() {
+    const QUERY: &str = "SELECT t, v, k, row_number() OVER (PARTITION BY t ORDER BY v, k, f, s) AS n FROM t";
+    for seed in 0..6 {
+        let mut rng = SmallRng::seed_from_u64(seed);
+        let retracting = rng.random_bool(0.5);
+        let bound = TimeBound::new(|watermark: Timestamp| Ok(watermark.0));
+        let time = Some(TimeKey { column: 4, field: None, derived_start: None, bound });
+        let spec = PartitionsSpec { time, emit: Emit::Final, ..spec(vec![4], retracting) };
+        let new = || PartitionsOperator::try_new(spec.clone(), Box::new(Sql::new(QUERY))).unwrap();
+        let (mut operator, mut saved, twin) = (new(), Saved::default(), Sql::new(QUERY));
+        let (mut on_time, mut folded) = (Bag::default(), Folded::default());
+        let mut watermark = 0;
+        for step in 0..12 {
+            let context = at(step, Some(watermark));
+            let below = |row: &Row, bound: i64| row.3.is_some_and(|t| t * 1_000_000 < bound);
+            let late = |row: &Row| below(row, watermark);
+            let mut live =
+                Bag(on_time.0.iter().filter(|(row, _)| !late(row)).map(|(r, w)| (*r, *w)).collect());
+            let changes = live.random_changes(&mut rng, retracting);
+            changes.iter().filter(|(row, _)| !late(row)).for_each(|(row, weight)| on_time.add(*row, *weight));
+            operator.push(&context, 0, change_batch(&changes, retracting)).unwrap();
+            assert_eq!(operator.late_rows(), changes.iter().filter(|(row, _)| late(row)).count() as u64);
+            let output = operator.finish(&context).unwrap();
+            folded.apply(&output);
+            let (finals, rest): (Vec<_>, Vec<_>) = on_time.0.iter().partition(|(row, _)| late(row));
+            let finals = Bag(finals.into_iter().map(|(row, weight)| (*row, *weight)).collect());
+            let expected = sorted(twin.answer(finals.batch()).iter().flat_map(lines));
+            assert_same(&folded.rows(), &expected, &format!("seed {seed} step {step}"));
+            let copies: i64 = rest.iter().map(|(_, weight)| **weight).sum();
+            assert_eq!(operator.state_rows(), if retracting { rest.len() } else { copies as usize });
+            saved.apply(&mut operator);
+            if rng.random_bool(0.3) {
+                operator = new();
+                saved.restore_into(&mut operator);
+            }
+            let next = watermark + rng.random_range(0..9_000_000);
+            let wakes = rest.iter().any(|(row, _)| below(row, next));
+            assert_eq!(operator.wakes_at(Watermark(Some(Timestamp(next)))), wakes);
+            watermark = next;
+        }
+    }
+}

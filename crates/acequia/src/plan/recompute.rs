@@ -1,0 +1,216 @@
+//! Relations that are computed anew over the partitions whose rows changed: the way of every operator that has no
+//! formula of its own, and what others are compared with.
+//!
+//! The input's island gives the rows, with the expressions by which they are partitioned and ordered as columns of their
+//! own; the relation reads these rows from a slot, in that order, so that nothing in it sorts them again.
+
+use super::build::{Builder, Change, Part, has_operator, leaf, reads, times_of, weight_of};
+use super::fingerprint;
+use super::node::{Island, OperatorNode};
+use super::relation::IslandRelation;
+use super::reset::IslandTemplate;
+use super::time_key::time_key;
+use super::{explain, refuse};
+use crate::error::from_datafusion;
+use crate::exec::{Emit, PartitionsOperator, PartitionsSpec, TimeKey};
+use crate::functions::lineage::time_of;
+use acequia_core::{OutputMode, Result};
+use arrow::compute::SortOptions;
+use arrow::datatypes::SchemaRef;
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::{Column, DFSchemaRef};
+use datafusion::logical_expr::{Expr, LogicalPlan, Projection, SortExpr, lit};
+use std::sync::Arc;
+
+/// A relation, and what it is computed over.
+pub(super) struct Recomputed<'a> {
+    /// Its operator's name.
+    pub(super) name: &'static str,
+    /// The node whose output it is.
+    pub(super) plan: &'a LogicalPlan,
+    /// The node below, whose rows are kept.
+    pub(super) input: &'a LogicalPlan,
+    /// By which rows are told apart; none: they are one partition, which is there also without rows.
+    pub(super) partition: Vec<Expr>,
+    /// The order in which the relation takes the rows of a partition; ties by all other columns.
+    pub(super) order: Vec<SortExpr>,
+}
+
+/// The rows of a part with more columns: those that stand for expressions.
+pub(super) struct Rows {
+    /// A plan that gives them.
+    pub(super) plan: LogicalPlan,
+    /// How many columns the part itself has.
+    own: usize,
+    computed: Vec<(Expr, Column)>,
+}
+
+impl Rows {
+    /// A part's rows with these expressions; there is at least one column.
+    pub(super) fn of(part: LogicalPlan, weighted: bool, exprs: &[&Expr]) -> Result<Self> {
+        let mut columns: Vec<Expr> = part.schema().columns().into_iter().map(Expr::Column).collect();
+        if weighted {
+            columns.pop();
+        }
+        let own = columns.len();
+        let mut computed: Vec<(Expr, Column)> = Vec::new();
+        for expr in exprs {
+            let known = matches!(expr, Expr::Column(_)) || computed.iter().any(|(e, _)| e == *expr);
+            if !known {
+                let name = format!("__computed_{}", computed.len());
+                columns.push((*expr).clone().alias(&name));
+                computed.push(((*expr).clone(), Column::new_unqualified(name)));
+            }
+        }
+        if columns.is_empty() {
+            columns.push(lit(true).alias("__row"));
+        }
+        let plan = Projection::try_new(columns, Arc::new(part)).map_err(from_datafusion)?;
+        Ok(Self { plan: LogicalPlan::Projection(plan), own, computed })
+    }
+
+    /// The columns as an island gives them, without the weight.
+    pub(super) fn schema_in(&self, island: &IslandTemplate) -> Result<SchemaRef> {
+        let columns: Vec<usize> = (0..self.names().fields().len()).collect();
+        Ok(Arc::new(island.plan().schema().project(&columns)?))
+    }
+
+    /// The names of the columns.
+    pub(super) fn names(&self) -> &DFSchemaRef {
+        self.plan.schema()
+    }
+
+    /// The same rows, each with its weight where they are taken back.
+    pub(super) fn weighted(&self, retracting: bool) -> Result<LogicalPlan> {
+        let LogicalPlan::Projection(rows) = &self.plan else { return Ok(self.plan.clone()) };
+        if !retracting {
+            return Ok(self.plan.clone());
+        }
+        let mut exprs = rows.expr.clone();
+        exprs.push(weight_of(&rows.input));
+        let plan = Projection::try_new(exprs, Arc::clone(&rows.input)).map_err(from_datafusion)?;
+        Ok(LogicalPlan::Projection(plan))
+    }
+
+    /// The expression, with columns for what is computed already.
+    pub(super) fn rewritten(&self, expr: Expr) -> Result<Expr> {
+        let rewritten = expr.transform_down(|e| {
+            let computed = self.computed.iter().find(|(expr, _)| *expr == e);
+            Ok(match computed {
+                Some((_, column)) => Transformed::yes(Expr::Column(column.clone())),
+                None => Transformed::no(e),
+            })
+        });
+        rewritten.map(|t| t.data).map_err(from_datafusion)
+    }
+
+    /// The place of an expression's column.
+    fn index(&self, expr: &Expr) -> Result<usize> {
+        let Expr::Column(column) = self.rewritten(expr.clone())? else {
+            return Err(refuse::expression(expr));
+        };
+        self.names().index_of_column(&column).map_err(from_datafusion)
+    }
+
+    /// A plan over these rows, without the columns that stand for expressions.
+    pub(super) fn without_computed(&self, plan: LogicalPlan) -> Result<LogicalPlan> {
+        let all = self.names().fields().len();
+        let kept = (0..plan.schema().fields().len()).filter(|column| *column < self.own || *column >= all);
+        let column = |index| Expr::Column(Column::from(plan.schema().qualified_field(index)));
+        let exprs = kept.map(column).collect();
+        let plan = Projection::try_new(exprs, Arc::new(plan)).map_err(from_datafusion)?;
+        Ok(LogicalPlan::Projection(plan))
+    }
+}
+
+impl Builder<'_> {
+    /// The relation over a part, as changes, or, in `APPEND`, each partition once it is final.
+    pub(super) async fn recompute(
+        &mut self,
+        input: Part,
+        of: Recomputed<'_>,
+        relation: impl FnOnce(&Rows) -> Result<LogicalPlan> + Send,
+    ) -> Result<Part> {
+        let (emit, time) = self.partition_life(&of)?;
+        let chained = has_operator(&input);
+        let retracting = input.change == Change::Retracting;
+        let order_exprs = of.order.iter().map(|sort| &sort.expr);
+        let exprs: Vec<&Expr> = of.partition.iter().chain(order_exprs).collect();
+        let mut rows = Rows::of(input.plan, retracting, &exprs)?;
+        let partition = of.partition.iter().map(|expr| rows.index(expr)).collect::<Result<Vec<_>>>()?;
+        let order = order_of(&rows, &partition, &of.order)?;
+        let template = self.template(&rows.weighted(retracting)?).await?;
+        let schema = rows.schema_in(&template)?;
+        let (plan, slot) = leaf(rows.names(), format!("__rows_{}", of.name), &schema, order.clone())?;
+        rows.plan = plan;
+        let relation = IslandRelation::new(self.template(&relation(&rows)?).await?, slot);
+        let time = time.map(|time| TimeKey { column: partition[time.column], ..time });
+        let id = self.next_id();
+        let description = explain::recomputed(
+            &of,
+            emit,
+            time.as_ref().map(|time| schema.field(time.column).name().as_str()),
+        );
+        let spec = PartitionsSpec { operator: id, schema, partition, order, retracting, time, emit };
+        let operator = Box::new(PartitionsOperator::try_new(spec, Box::new(relation))?);
+        let fingerprint = format!("{} {}", fingerprint::recomputed(&of), fingerprint::emission(emit));
+        let node = OperatorNode {
+            id,
+            name: of.name,
+            fingerprint,
+            description,
+            chained,
+            operator,
+            inputs: vec![Island { template, inputs: input.inputs }],
+        };
+        let change = if emit == Emit::Final { Change::InsertOnly } else { Change::Retracting };
+        reads(of.plan.schema(), node, change)
+    }
+
+    /// When partitions are emitted, and by which of their columns they leave.
+    fn partition_life(&self, of: &Recomputed<'_>) -> Result<(Emit, Option<TimeKey>)> {
+        if volatile(of.plan, of.input) {
+            return Err(refuse::volatile_over_changes(self.mode));
+        }
+        if self.mode == OutputMode::Complete {
+            return Ok((Emit::Changes, None));
+        }
+        let times = times_of(of.input)?;
+        let time = |expr: &Expr| time_of(expr, of.input.schema(), &times).map_err(from_datafusion);
+        let times = of.partition.iter().map(time).collect::<Result<Vec<_>>>()?;
+        let time = time_key(&times)?;
+        match (self.mode, &time) {
+            (OutputMode::Append, Some(_)) => Ok((Emit::Final, time)),
+            (OutputMode::Append, None) => Err(refuse::partitions_never_final(of.plan)),
+            _ => Ok((Emit::Changes, time)),
+        }
+    }
+}
+
+/// The order of rows: the columns that tell partitions apart, then those that are asked for.
+fn order_of(rows: &Rows, partition: &[usize], order: &[SortExpr]) -> Result<Vec<(usize, SortOptions)>> {
+    let mut asked: Vec<(usize, SortOptions)> = Vec::new();
+    for sort in order {
+        let column = rows.index(&sort.expr)?;
+        if asked.iter().all(|(other, _)| *other != column) {
+            asked.push((column, SortOptions { descending: !sort.asc, nulls_first: sort.nulls_first }));
+        }
+    }
+    let mut all: Vec<(usize, SortOptions)> = Vec::new();
+    for column in partition {
+        if all.iter().all(|(other, _)| other != column) {
+            let asked = asked.iter().find(|(other, _)| other == column);
+            all.push(asked.copied().unwrap_or((*column, SortOptions::default())));
+        }
+    }
+    asked.retain(|(column, _)| !partition.contains(column));
+    all.extend(asked);
+    Ok(all)
+}
+
+/// Whether anything from a node down to one below it gives another value each time.
+fn volatile(plan: &LogicalPlan, input: &LogicalPlan) -> bool {
+    !std::ptr::eq(plan, input)
+        && (plan.expressions().iter().any(Expr::is_volatile)
+            || plan.inputs().into_iter().any(|below| volatile(below, input)))
+}
