@@ -1,5 +1,6 @@
 //! What tests of operators compare with: DataFusion's answer over all rows at once, and a slow store of saved state.
 
+use super::delta::encode;
 use super::{BatchContext, Operator, WEIGHT, raw_input};
 use acequia_core::state::{TableDef, TableDelta, TableKind};
 use acequia_core::{BatchId, Timestamp, Watermark};
@@ -298,22 +299,60 @@ impl SavedBag {
 pub(super) struct Saved {
     table: TableDef,
     rows: BTreeMap<String, RecordBatch>,
+    /// The weights of rows of an additive table.
+    weights: BTreeMap<String, i64>,
 }
 
 impl Saved {
     pub(super) fn new(table: TableDef) -> Self {
-        Self { table, rows: BTreeMap::new() }
+        Self { table, rows: BTreeMap::new(), weights: BTreeMap::new() }
     }
 
     fn keys(&self, batch: &RecordBatch) -> Vec<String> {
-        let TableKind::Keyed { key_columns } = self.table.kind else { panic!("not a keyed table") };
-        let columns: Vec<usize> = (0..key_columns).collect();
+        let columns: Vec<usize> = match self.table.kind {
+            TableKind::Keyed { key_columns } => (0..key_columns).collect(),
+            TableKind::Additive => {
+                let bytes = encode(&batch.columns()[..batch.num_columns() - 1]).unwrap();
+                return bytes.iter().map(|row| format!("{:?}", row.data())).collect();
+            }
+        };
         // Debug text of the data tells -0.0, NaN and NULL apart.
         lines(&batch.project(&columns).unwrap())
     }
 
     pub(super) fn apply(&mut self, delta: &TableDelta) {
         assert_eq!(delta.table, self.table);
+        if self.table.kind == TableKind::Additive {
+            self.add(&delta.upserts);
+        } else {
+            self.put(delta);
+        }
+        if let (Some(bound), Some(time)) = (delta.evict_below, self.table.time_column) {
+            self.rows.retain(|_, row| {
+                let times = row.column(time).as_primitive::<Int64Type>();
+                times.is_null(0) || times.value(0) >= bound
+            });
+            self.weights.retain(|key, _| self.rows.contains_key(key));
+        }
+    }
+
+    fn add(&mut self, changes: &[RecordBatch]) {
+        for batch in changes {
+            let weights = batch.columns().last().unwrap().as_primitive::<Int64Type>();
+            for (row, key) in self.keys(batch).into_iter().enumerate() {
+                let weight = self.weights.entry(key.clone()).or_default();
+                *weight += weights.value(row);
+                let mut columns = batch.slice(row, 1).columns().to_vec();
+                *columns.last_mut().unwrap() = Arc::new(Int64Array::from(vec![*weight]));
+                self.rows.insert(key, RecordBatch::try_new(batch.schema(), columns).unwrap());
+            }
+        }
+        self.weights.retain(|_, weight| *weight != 0);
+        self.rows.retain(|key, _| self.weights.contains_key(key));
+        assert!(self.weights.values().all(|weight| *weight > 0));
+    }
+
+    fn put(&mut self, delta: &TableDelta) {
         let mut seen = std::collections::BTreeSet::new();
         for batch in &delta.deletes {
             for key in self.keys(batch) {
@@ -327,12 +366,6 @@ impl Saved {
                 assert!(seen.insert(key.clone()), "{key} twice in a delta");
                 self.rows.insert(key, batch.slice(row, 1));
             }
-        }
-        if let (Some(bound), Some(time)) = (delta.evict_below, self.table.time_column) {
-            self.rows.retain(|_, row| {
-                let times = row.column(time).as_primitive::<Int64Type>();
-                times.is_null(0) || times.value(0) >= bound
-            });
         }
     }
 

@@ -10,14 +10,13 @@ use super::key;
 use super::node::{Island, Node, OP, OperatorNode, SourceLeaf, StreamingPlan};
 use super::reset::IslandTemplate;
 use super::static_join::{linear_in_stream, rebuild_join, swap_join, weight_last};
-use super::time_key::time_key;
 use super::watermark::{EventTimeObservers, WatermarkPlanner};
 use super::{Slot, duplicates, explain, refuse, sessions};
 use crate::catalog::StreamScan;
 use crate::error::from_datafusion;
-use crate::exec::{AggregateSpec, Emit, Sharding, Shards, WEIGHT, raw_input, with_weight};
+use crate::exec::{Sharding, Shards, WEIGHT, with_weight};
 use crate::functions::{
-    BatchTime, DropDuplicates, EventTimeWatermark, TimeColumn, TimeColumns, TimeRole, event_time_columns,
+    BatchTime, DropDuplicates, EventTimeWatermark, TimeColumns, TimeRole, event_time_columns,
 };
 use acequia_core::{Error, OperatorId, OutputMode, Result};
 use arrow::compute::SortOptions;
@@ -27,11 +26,10 @@ use datafusion::common::{Column, DFSchema, TableReference};
 use datafusion::datasource::{provider_as_source, source_as_provider};
 use datafusion::execution::{SessionState, TaskContext};
 use datafusion::logical_expr::{
-    Aggregate, Distinct, Expr, Join, LogicalPlan, LogicalPlanBuilder, Projection, TableScan,
-    TableScanBuilder, Union, lit,
+    Distinct, Expr, Join, LogicalPlan, LogicalPlanBuilder, Projection, TableScan, TableScanBuilder, Union,
+    lit,
 };
 use datafusion::physical_plan::ExecutionPlan;
-use datafusion::physical_plan::aggregates::AggregateExec;
 use datafusion::physical_planner::{DefaultPhysicalPlanner, PhysicalPlanner};
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -126,8 +124,9 @@ pub(super) struct Builder<'a> {
     task: Arc<TaskContext>,
     planner: DefaultPhysicalPlanner,
     pub(super) mode: OutputMode,
-    shards: Shards,
-    upserts: bool,
+    pub(super) shards: Shards,
+    /// Whether the next aggregate below gives rows of the result, so that new versions need no old ones.
+    pub(super) upserts: bool,
     sources: Vec<SourceLeaf>,
     operators: u32,
 }
@@ -288,65 +287,6 @@ impl Builder<'_> {
         Ok(Part { plan: joined, inputs, change })
     }
 
-    async fn aggregate(&mut self, plan: &LogicalPlan, aggregate: &Aggregate) -> Result<Part> {
-        let input = self.part(&aggregate.input).await?;
-        let distinct = aggregate.aggr_expr.is_empty();
-        match input.change {
-            Change::InsertOnly => {}
-            Change::Snapshot => return merge(plan, vec![input], Change::Snapshot),
-            _ => {
-                return Err(refuse::over_changes(
-                    if distinct { "DISTINCT" } else { "an aggregate" },
-                    self.mode,
-                ));
-            }
-        }
-        let chained = has_operator(&input);
-        let logical = with_inputs(plan, plan.expressions(), vec![input.plan])?;
-        let physical = self.physical(&logical).await?;
-        let exec = topmost_aggregate(&physical)?;
-        let template = IslandTemplate::new(raw_input(exec)?, Arc::clone(&self.task));
-        let island = Island { template, inputs: input.inputs };
-        let times = times_of(plan)?;
-        let groups = &times[..plan.schema().fields().len() - aggregate.aggr_expr.len()];
-        let session = sessions::groups_by_session(aggregate)?;
-        let time = if session { None } else { time_key(groups)? };
-        let timed = if session { bounded(groups) } else { time.is_some() };
-        let (emit, change) = self.emission(distinct, session, timed, plan)?;
-        let id = self.next_id();
-        let spec = AggregateSpec::from_exec(exec, id, time, emit)?;
-        let (name, sharding) = if session {
-            let spec = sessions::spec(spec, groups)?;
-            ("session_aggregate", Sharding::session_aggregate(spec, self.shards)?)
-        } else {
-            (if distinct { "distinct" } else { "aggregate" }, Sharding::aggregate(spec, self.shards)?)
-        };
-        let Sharding { operator, by } = sharding;
-        let description = explain::aggregate(plan, emit, groups) + &explain::shards(self.shards, &by, plan);
-        let fingerprint = format!("{} {}", fingerprint(name, plan, &times), fingerprint::emission(emit));
-        let node =
-            OperatorNode { id, name, fingerprint, description, chained, operator, inputs: vec![island] };
-        reads(plan.schema(), node, change)
-    }
-
-    /// How an aggregate emits, and how its output changes.
-    fn emission(
-        &self,
-        distinct: bool,
-        session: bool,
-        timed: bool,
-        plan: &LogicalPlan,
-    ) -> Result<(Emit, Change)> {
-        Ok(match self.mode {
-            OutputMode::Complete => (Emit::Snapshot, Change::Snapshot),
-            _ if distinct && !session => (Emit::Upserts, Change::InsertOnly),
-            OutputMode::Append if timed => (Emit::Final, Change::InsertOnly),
-            OutputMode::Append => return Err(refuse::never_final(&key::describe_aggregate(plan))),
-            OutputMode::Update if self.upserts && !session => (Emit::Upserts, Change::Keyed),
-            OutputMode::Update | OutputMode::Changes => (Emit::Changes, Change::Retracting),
-        })
-    }
-
     async fn drop_duplicates(&mut self, plan: &LogicalPlan, node: &DropDuplicates) -> Result<Part> {
         let input = self.part(node.input()).await?;
         if input.change != Change::InsertOnly {
@@ -370,14 +310,6 @@ impl Builder<'_> {
         reads(plan.schema(), node, Change::InsertOnly)
     }
 
-    pub(super) fn mode(&self) -> OutputMode {
-        self.mode
-    }
-
-    pub(super) fn task(&self) -> &Arc<TaskContext> {
-        &self.task
-    }
-
     pub(super) fn next_id(&mut self) -> OperatorId {
         let id = OperatorId(self.operators);
         self.operators += 1;
@@ -396,11 +328,6 @@ impl Builder<'_> {
     async fn close(&self, part: Part) -> Result<Island> {
         Ok(Island { template: self.template(&part.plan).await?, inputs: part.inputs })
     }
-}
-
-/// Whether a watermark bounds one of the group columns.
-fn bounded(groups: &[Option<TimeColumn>]) -> bool {
-    groups.iter().flatten().any(|time| !time.watermarks.is_empty())
 }
 
 /// Which output columns of a plan carry event time.
@@ -452,20 +379,6 @@ fn refuse_streaming_subqueries(plan: &LogicalPlan) -> Result<()> {
     }
 }
 
-/// The aggregate of a plan that was made for one.
-fn topmost_aggregate(plan: &Arc<dyn ExecutionPlan>) -> Result<&AggregateExec> {
-    let mut node = plan;
-    loop {
-        if let Some(aggregate) = node.downcast_ref::<AggregateExec>() {
-            return Ok(aggregate);
-        }
-        match node.children()[..] {
-            [child] => node = child,
-            _ => return Err(Error::internal(format!("no aggregate in its own plan: {}", plan.name()))),
-        }
-    }
-}
-
 /// A part that reads an operator's output, with the column names of the logical node that it replaces.
 pub(super) fn reads(names: &DFSchema, node: OperatorNode, change: Change) -> Result<Part> {
     let (name, schema) = (format!("__{}_{}", node.name, node.id), node.operator.output_schema());
@@ -510,7 +423,11 @@ pub(super) fn leaf(
     Ok((plan, slot))
 }
 
-fn with_inputs(plan: &LogicalPlan, exprs: Vec<Expr>, inputs: Vec<LogicalPlan>) -> Result<LogicalPlan> {
+pub(super) fn with_inputs(
+    plan: &LogicalPlan,
+    exprs: Vec<Expr>,
+    inputs: Vec<LogicalPlan>,
+) -> Result<LogicalPlan> {
     plan.with_new_exprs(exprs, inputs).map_err(from_datafusion)
 }
 

@@ -30,7 +30,12 @@ pub(super) fn render(
 }
 
 /// An aggregate in a line: what it computes, when it emits, what evicts it.
-pub(super) fn aggregate(plan: &LogicalPlan, emit: Emit, groups: &[Option<TimeColumn>]) -> String {
+pub(super) fn aggregate(
+    plan: &LogicalPlan,
+    emit: Emit,
+    groups: &[Option<TimeColumn>],
+    weighted: bool,
+) -> String {
     let emits = match emit {
         Emit::Final => "each group once, when final",
         Emit::Upserts => "groups whose row changed",
@@ -42,7 +47,9 @@ pub(super) fn aggregate(plan: &LogicalPlan, emit: Emit, groups: &[Option<TimeCol
         Some(index) => format!("watermark over `{}`", plan.schema().field(index).name()),
         None => "nothing: no event-time column with a watermark in GROUP BY".to_string(),
     };
-    format!("{}, emits={emits}, evicted by={evicts}", key::describe_aggregate(plan))
+    let over = if weighted { " over changes" } else { "" };
+    let evicts = if weighted { format!("its last row taken back, {evicts}") } else { evicts };
+    format!("{}{over}, emits={emits}, evicted by={evicts}", key::describe_aggregate(plan))
 }
 
 /// A join in a line: its condition, when it emits, what evicts each side.

@@ -23,6 +23,11 @@ pub(super) fn emission(emit: Emit) -> &'static str {
     }
 }
 
+/// What rows that are taken back mean for an aggregate's state: it keeps other things of a group.
+pub(super) fn input(weighted: bool) -> &'static str {
+    if weighted { " over changes" } else { "" }
+}
+
 /// When keys of `drop_duplicates` are forgotten, which decides what its state holds.
 pub(super) fn expiry(expiry: &Expiry) -> String {
     match expiry {

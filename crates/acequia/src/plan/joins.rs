@@ -46,7 +46,7 @@ impl Builder<'_> {
             *part = self.once(&part.plan).await?;
         }
         if parts.iter().any(|part| matches!(part.change, Change::Keyed | Change::Snapshot)) {
-            return Err(refuse::stream_join(join.join_type, self.mode()));
+            return Err(refuse::stream_join(join.join_type, self.mode));
         }
         let chained = parts.iter().any(has_operator);
         let filter = filter(join, &parts)?;
@@ -135,7 +135,7 @@ impl Builder<'_> {
                 eviction,
             },
             island: Island {
-                template: IslandTemplate::new(physical, Arc::clone(self.task())),
+                template: IslandTemplate::new(physical, Arc::clone(&self.task)),
                 inputs: std::mem::take(&mut part.inputs),
             },
         })
@@ -148,7 +148,7 @@ impl Builder<'_> {
         if only_adds && matches!(join.join_type, Inner | LeftSemi | RightSemi) {
             return Ok(JoinEmit::Inserts);
         }
-        if self.mode() != OutputMode::Append || !only_adds {
+        if self.mode != OutputMode::Append || !only_adds {
             return Ok(JoinEmit::Changes);
         }
         let leaves = |input: &Input| input.side.eviction.as_ref().is_some_and(|e| e.leave.is_some());

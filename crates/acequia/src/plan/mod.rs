@@ -8,6 +8,7 @@
 //! Planning never touches a store. What cannot be incremental is refused here, naming the operator, the reason and
 //! the way out; nothing is run per batch in the hope that it is right.
 
+mod aggregates;
 mod build;
 mod delta;
 mod duplicates;

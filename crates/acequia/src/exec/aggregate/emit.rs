@@ -28,7 +28,7 @@ impl AggregateOperator {
     fn emit_all(&self) -> Result<Vec<RecordBatch>> {
         let mut batches = Vec::new();
         for (key, pane) in &self.panes {
-            let ids: Vec<u32> = (0..pane.keys.len() as u32).collect();
+            let ids: Vec<u32> = pane.living().collect();
             self.emit_groups(*key, pane, &ids, &mut batches)?;
         }
         Ok(batches)
@@ -42,7 +42,7 @@ impl AggregateOperator {
         for (key, pane) in self.panes.range(Some(i64::MIN)..=Some(time.pane(bound))) {
             let ids = match (key, time.is_window()) {
                 (Some(pane), true) if time.last_of(*pane) >= bound => continue,
-                (_, true) => (0..pane.keys.len() as u32).collect(),
+                (_, true) => pane.living().collect(),
                 (_, false) => pane.between(passed_before, bound),
             };
             self.emit_groups(*key, pane, &ids, &mut batches)?;
@@ -78,9 +78,8 @@ impl AggregateOperator {
         if self.spec.emit == Emit::Upserts && self.plan.changes_with_every_row() {
             return self.emit_groups(key, pane, &pane.touched, out);
         }
-        let is_new = |id: u32| id as usize >= pane.born;
         let ids = UInt32Array::from(pane.touched.clone());
-        let born = BooleanBuffer::collect_bool(ids.len(), |i| is_new(ids.value(i)));
+        let (there_before, there) = pane.there(ids.values());
         let (old, new) = if self.spec.aggregates.is_empty() {
             (Vec::new(), Vec::new())
         } else {
@@ -89,17 +88,17 @@ impl AggregateOperator {
         let pairs = old.iter().zip(&new);
         let changed = pairs
             .map(|(old, new)| differ(old, new))
-            .try_fold(born.clone(), |all, one| Ok::<_, acequia_core::Error>(&all | &one?))?;
-        let with_old = BooleanArray::from(&changed & &!&born);
-        if self.spec.emit == Emit::Changes && with_old.true_count() > 0 {
-            let batch = self.selected(key, pane, &ids, &old, &with_old)?;
+            .try_fold(&there_before ^ &there, |all, one| Ok::<_, acequia_core::Error>(&all | &one?))?;
+        let lost = BooleanArray::from(&changed & &there_before);
+        if self.spec.emit == Emit::Changes && lost.true_count() > 0 {
+            let batch = self.selected(key, pane, &ids, &old, &lost)?;
             out.push(append_weight(&batch, &self.change_schema, -1)?);
         }
-        let changed = BooleanArray::from(changed);
-        if changed.true_count() == 0 {
+        let given = BooleanArray::from(&changed & &there);
+        if given.true_count() == 0 {
             return Ok(());
         }
-        let batch = self.selected(key, pane, &ids, &new, &changed)?;
+        let batch = self.selected(key, pane, &ids, &new, &given)?;
         out.push(match self.spec.emit {
             Emit::Changes => append_weight(&batch, &self.change_schema, 1)?,
             _ => batch,

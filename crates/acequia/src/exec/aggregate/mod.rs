@@ -1,4 +1,5 @@
-//! GROUP BY over insert-only rows: [`AggregateOperator`]. DISTINCT is the same without aggregates.
+//! GROUP BY over insert-only rows, and over rows that are taken back: [`AggregateOperator`]. DISTINCT is the same
+//! without aggregates.
 //!
 //! State: one row per group (its key and the states of its aggregates) in *panes*. A pane is one window; of a plain
 //! event-time column it is a stretch of time; without event time there is one pane for ever. Each pane has its own
@@ -10,10 +11,16 @@
 //! that are new in this batch, whose rows another operator made final only now). A pane of
 //! a plain time column that is passed in part is scanned, which costs its own size, never that of all state.
 //!
+//! Rows that are taken back have weights. A group then also counts its rows, and is there as long as it has some; a
+//! group of no columns always is. The place of one that has left is tidied up once such places are most of a pane.
+//!
 //! Saved state: the table `groups`, keyed by the exact time (where there is one) and the group columns that do not
 //! follow from it, evicted by time. Whether a group's state is kept natively or by DataFusion's accumulators does not
-//! show in it.
+//! show in it. Values that min, max and DISTINCT keep of rows with weights are in tables `values0` and so on: the key,
+//! the value, the weight.
 
+#[cfg(test)]
+mod changes_tests;
 mod emit;
 mod pane;
 mod spec;
@@ -38,6 +45,7 @@ use arrow::datatypes::SchemaRef;
 use datafusion::physical_plan::aggregates::evaluate_group_by;
 pub(super) use emit::{GATHER_ROWS, coalesce, differ};
 use pane::{Pane, PaneRows};
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use time::TimeLayout;
@@ -55,6 +63,8 @@ pub struct AggregateOperator {
     key_columns: Vec<usize>,
     time: Option<TimeLayout>,
     table: TableDef,
+    /// Those of values beside it.
+    value_tables: Vec<TableDef>,
     /// The output with its weight, for [`Emit::Changes`].
     change_schema: SchemaRef,
     panes: BTreeMap<PaneKey, Pane>,
@@ -93,13 +103,14 @@ impl AggregateOperator {
     /// As [`AggregateOperator::try_new`].
     pub fn with_native(spec: AggregateSpec, native: bool) -> Result<Self> {
         let group_types = spec.group_types()?;
-        let plan = Arc::new(StatePlan::try_new(&spec.aggregates, &spec.filters, native)?);
+        let plan = Arc::new(spec.state_plan(native)?);
         let time = spec.time.clone().map(|key| TimeLayout::try_new(key, &group_types)).transpose()?;
         let time = time.map(|time| with_stable_start(time, &spec));
         let in_pane = |c: &usize| time.as_ref().is_none_or(|t| !t.is_window() || !t.is_derived(*c));
         let key_columns: Vec<usize> = (0..group_types.len()).filter(in_pane).collect();
         let keys = KeyLayout::try_new(key_columns.iter().map(|c| group_types[*c].clone()).collect())?;
         let table = state::table(&spec, &plan, time.as_ref());
+        let value_tables = state::value_tables(&table, &plan);
         Ok(Self {
             change_schema: super::with_weight(&spec.output_schema),
             spec,
@@ -108,6 +119,7 @@ impl AggregateOperator {
             key_columns,
             time,
             table,
+            value_tables,
             panes: BTreeMap::new(),
             touched: Vec::new(),
             dirty: BTreeSet::new(),
@@ -176,11 +188,25 @@ impl AggregateOperator {
 
     fn update(&mut self, key: PaneKey, rows: PaneRows) -> Result<()> {
         let remember = self.remembers();
-        let pane = self.panes.entry(key).or_insert_with(|| Pane::new(&self.keys, &self.plan));
-        if pane.touched.is_empty() {
+        let compacted =
+            self.panes.get(&key).map(|pane| pane.compacted(&self.keys, &self.plan)).transpose()?;
+        if let Some(pane) = compacted.flatten() {
+            self.panes.insert(key, pane);
+        }
+        let pane = self.pane(key)?;
+        let untouched = pane.touched.is_empty();
+        pane.update(&rows, remember)?;
+        if untouched {
             self.touched.push(key);
         }
-        pane.update(&rows, remember)
+        Ok(())
+    }
+
+    fn pane(&mut self, key: PaneKey) -> Result<&mut Pane> {
+        Ok(match self.panes.entry(key) {
+            Entry::Vacant(new) => new.insert(Pane::try_new(&self.keys, &self.plan)?),
+            Entry::Occupied(pane) => pane.into_mut(),
+        })
     }
 
     /// Makes the groups that are there before any input: that of an aggregate without group columns, and those of
@@ -192,7 +218,7 @@ impl AggregateOperator {
         let remember = self.remembers();
         for keys in self.spec.empty_sets()? {
             let keys: Vec<ArrayRef> = self.key_columns.iter().map(|c| Arc::clone(&keys[*c])).collect();
-            let pane = self.panes.entry(None).or_insert_with(|| Pane::new(&self.keys, &self.plan));
+            let pane = self.pane(None)?;
             let untouched = pane.touched.is_empty();
             pane.make_group(&keys, remember)?;
             if untouched && !pane.touched.is_empty() {
@@ -398,6 +424,9 @@ impl Operator for AggregateOperator {
     fn finish(&mut self, context: &BatchContext) -> Result<Vec<RecordBatch>> {
         self.begin(context)?;
         self.start()?;
+        for key in &self.touched {
+            self.panes.get_mut(key).map_or(Ok(()), Pane::settle)?;
+        }
         let output = self.emit()?;
         self.end_batch(context.durable)?;
         self.evict(context.durable);

@@ -1,6 +1,7 @@
 //! What an aggregate does, as the planner describes it.
 
 use super::time::TimeKey;
+use crate::exec::group_states::StatePlan;
 use acequia_core::{Error, OperatorId, Result};
 use arrow::array::{ArrayRef, UInt64Array, new_null_array};
 use arrow::compute::cast;
@@ -26,13 +27,15 @@ pub enum Emit {
     Snapshot,
 }
 
-/// An aggregate over insert-only input.
+/// An aggregate.
 #[derive(Debug, Clone)]
 pub struct AggregateSpec {
     /// The operator's identity.
     pub operator: OperatorId,
     /// The rows that are pushed.
     pub input_schema: SchemaRef,
+    /// Whether their last column is a weight, so that they may be taken back.
+    pub weighted: bool,
     /// The group columns, over the input. With grouping sets `__grouping_id` follows them, as in DataFusion.
     pub group_by: PhysicalGroupBy,
     /// The aggregates, over the input.
@@ -69,12 +72,32 @@ impl AggregateSpec {
         Ok(Self {
             operator,
             input_schema: first.input_schema(),
+            weighted: false,
             group_by: first.group_expr().clone(),
             aggregates: first.aggr_expr().to_vec(),
             filters: first.filter_expr().to_vec(),
             output_schema: exec.schema(),
             time,
             emit,
+        })
+    }
+
+    /// Whether each of its functions can take rows back from what it keeps of a group.
+    ///
+    /// # Errors
+    /// `Internal` when the rows have no weight.
+    pub fn takes_rows_back(&self) -> Result<bool> {
+        Ok(StatePlan::over_changes(&self.aggregates, &self.filters, &self.input_schema)?.is_some())
+    }
+
+    /// How the states of groups are kept.
+    pub(super) fn state_plan(&self, native: bool) -> Result<StatePlan> {
+        if !self.weighted {
+            return StatePlan::try_new(&self.aggregates, &self.filters, native);
+        }
+        let plan = StatePlan::over_changes(&self.aggregates, &self.filters, &self.input_schema)?;
+        plan.ok_or_else(|| {
+            Error::internal("an aggregate that cannot take rows back is over rows with weights")
         })
     }
 

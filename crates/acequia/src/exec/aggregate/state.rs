@@ -1,10 +1,10 @@
-//! The saved state of an aggregate: the table `groups`.
+//! The saved state of an aggregate: the table `groups`, and those of values.
 
 use super::emit::{GATHER_ROWS, coalesce};
 use super::pane::{Pane, PaneRows};
 use super::time::{TimeLayout, from_int64};
 use super::{AggregateOperator, AggregateSpec, PaneKey, TimeKey, TimedRows, recount};
-use crate::exec::group_states::{Arguments, StatePlan};
+use crate::exec::group_states::{Arguments, StatePlan, WeightedValues};
 use crate::exec::route::{RouteColumn, RouteValue};
 use acequia_core::state::{Stateful, TableDef, TableDelta, TableKind};
 use acequia_core::{Error, Result};
@@ -35,9 +35,56 @@ pub(super) fn table(spec: &AggregateSpec, plan: &StatePlan, time: Option<&TimeLa
     }
 }
 
+/// The definitions of the tables of values, each with the key of the table of groups.
+pub(super) fn value_tables(groups: &TableDef, plan: &StatePlan) -> Vec<TableDef> {
+    let TableKind::Keyed { key_columns } = groups.kind else { return Vec::new() };
+    let table = |(number, data_type): (usize, &DataType)| {
+        let mut fields = groups.schema.fields()[..key_columns].to_vec();
+        fields.push(Arc::new(Field::new("value", data_type.clone(), true)));
+        fields.push(Arc::new(Field::new("weight", DataType::Int64, false)));
+        TableDef {
+            name: format!("values{number}"),
+            kind: TableKind::Additive,
+            schema: Arc::new(Schema::new(fields)),
+            ..groups.clone()
+        }
+    };
+    plan.values().enumerate().map(table).collect()
+}
+
 impl AggregateOperator {
     /// The saved rows of these groups.
     fn state_rows_of(&self, key: PaneKey, pane: &Pane, ids: &[u32]) -> Result<RecordBatch> {
+        let mut columns = self.saved_keys(key, pane, ids)?;
+        columns.extend(pane.states.states(ids)?);
+        let options = RecordBatchOptions::new().with_row_count(Some(ids.len()));
+        Ok(RecordBatch::try_new_with_options(Arc::clone(&self.table.schema), columns, &options)?)
+    }
+
+    /// The saved keys of groups that have left.
+    fn left_rows_of(&self, key: PaneKey, pane: &Pane, ids: &[u32]) -> Result<RecordBatch> {
+        let columns = self.saved_keys(key, pane, ids)?;
+        let schema = Schema::new(self.table.schema.fields()[..columns.len()].to_vec());
+        let options = RecordBatchOptions::new().with_row_count(Some(ids.len()));
+        Ok(RecordBatch::try_new_with_options(Arc::new(schema), columns, &options)?)
+    }
+
+    /// The saved rows of values.
+    fn value_rows_of(
+        &self,
+        table: &TableDef,
+        key: PaneKey,
+        pane: &Pane,
+        values: WeightedValues,
+    ) -> Result<RecordBatch> {
+        let mut columns = self.saved_keys(key, pane, &values.ids)?;
+        columns.push(values.values);
+        columns.push(Arc::new(values.weights));
+        Ok(RecordBatch::try_new(Arc::clone(&table.schema), columns)?)
+    }
+
+    /// What tells groups apart, as it is saved.
+    fn saved_keys(&self, key: PaneKey, pane: &Pane, ids: &[u32]) -> Result<Vec<ArrayRef>> {
         let mut columns: Vec<ArrayRef> = Vec::new();
         if let Some(time) = &self.time {
             let exact = !time.is_window() && key.is_some();
@@ -47,9 +94,7 @@ impl AggregateOperator {
         let keys = pane.keys.gather(ids)?;
         let saved = self.key_columns.iter().zip(keys).filter(|(c, _)| self.is_saved(**c));
         columns.extend(saved.map(|(_, column)| column));
-        columns.extend(pane.states.states(ids)?);
-        let options = RecordBatchOptions::new().with_row_count(Some(ids.len()));
-        Ok(RecordBatch::try_new_with_options(Arc::clone(&self.table.schema), columns, &options)?)
+        Ok(columns)
     }
 
     /// The group columns that tell shards apart: those that every grouping set has, the time only if it is the only one.
@@ -81,27 +126,29 @@ impl AggregateOperator {
         self.time.as_ref().is_none_or(|time| !time.is_derived(column))
     }
 
-    fn check_restored(&self, table: &str, rows: &RecordBatch) -> Result<()> {
-        self.check_table(table).map_err(|error| Error::data(error.message()))?;
+    fn check_restored(&self, table: &str, rows: &RecordBatch) -> Result<&TableDef> {
+        let def = self.table_of(table).map_err(|error| Error::data(error.message()))?;
         let types =
             |schema: &Schema| schema.fields().iter().map(|f| f.data_type().clone()).collect::<Vec<_>>();
-        if types(&rows.schema()) != types(&self.table.schema) {
+        if types(&rows.schema()) != types(&def.schema) {
             return Err(Error::data(format!(
                 "saved rows are not of this aggregate: table=`{table}` columns={:?} expected={:?}",
                 types(&rows.schema()),
-                types(&self.table.schema)
+                types(&def.schema)
             )));
         }
-        Ok(())
+        Ok(def)
     }
 
-    fn check_table(&self, table: &str) -> Result<()> {
-        if table != TABLE {
-            return Err(Error::invalid(format!(
-                "an aggregate has no such table: `{table}`; it has `{TABLE}`"
-            )));
-        }
-        Ok(())
+    fn table_of(&self, name: &str) -> Result<&TableDef> {
+        let mut tables = [&self.table].into_iter().chain(&self.value_tables);
+        tables.find(|table| table.name == name).ok_or_else(|| {
+            Error::invalid(format!("an aggregate has no such table: `{name}`; it has `{TABLE}`"))
+        })
+    }
+
+    fn value_table(&self, name: &str) -> Option<usize> {
+        self.value_tables.iter().position(|table| table.name == name)
     }
 
     /// The rows as they were pushed: the held key columns, and the states in the place of arguments.
@@ -126,10 +173,20 @@ impl AggregateOperator {
         Ok(TimedRows { times, keys, arguments: states })
     }
 
-    fn restore_pane(&mut self, key: PaneKey, rows: &PaneRows) -> Result<()> {
-        let pane = self.panes.entry(key).or_insert_with(|| Pane::new(&self.keys, &self.plan));
-        pane.restore(rows, &rows.arguments.values[0])?;
-        (self.rows, self.bytes) = recount(pane, self.rows, self.bytes);
+    fn restore_pane(&mut self, key: PaneKey, rows: &PaneRows, values: Option<usize>) -> Result<()> {
+        let pane = self.pane(key)?;
+        match (values, rows.arguments.values[0].as_slice()) {
+            (None, states) => pane.restore(rows, states)?,
+            (Some(number), [value, weight]) => {
+                let weights = weight.as_primitive_opt::<Int64Type>().cloned();
+                let weights = weights.ok_or_else(|| Error::data("a saved weight is no number"))?;
+                pane.restore_values(number, rows, value, weights)?;
+            }
+            _ => return Err(Error::data("a saved value has no weight")),
+        }
+        if let Some(pane) = self.panes.get_mut(&key) {
+            (self.rows, self.bytes) = recount(pane, self.rows, self.bytes);
+        }
         Ok(())
     }
 
@@ -139,7 +196,7 @@ impl AggregateOperator {
         let from = self.evicted_below.unwrap_or(i64::MIN);
         let below = |(key, pane): (&PaneKey, &Pane)| match key {
             Some(number) if time.last_of(*number) < bound => pane.live() > 0,
-            Some(_) => !time.is_window() && pane.times.iter().any(|time| (from..bound).contains(time)),
+            Some(_) => !time.is_window() && !pane.between(from, bound).is_empty(),
             None => false,
         };
         self.panes.range(Some(i64::MIN)..=Some(time.pane(bound))).any(below)
@@ -148,27 +205,40 @@ impl AggregateOperator {
 
 impl Stateful for AggregateOperator {
     fn tables(&self) -> Vec<TableDef> {
-        vec![self.table.clone()]
+        [&self.table].into_iter().chain(&self.value_tables).cloned().collect()
     }
 
     fn take_deltas(&mut self) -> Result<Vec<TableDelta>> {
         let dirty: BTreeSet<PaneKey> = std::mem::take(&mut self.dirty);
-        let mut upserts = Vec::new();
+        let (mut upserts, mut deletes) = (Vec::new(), Vec::new());
+        let mut values = vec![Vec::new(); self.value_tables.len()];
         for key in dirty {
             let Some(pane) = self.panes.get_mut(&key) else { continue };
-            let ids = pane.take_dirty();
-            if let Some(pane) = self.panes.get(&key).filter(|_| !ids.is_empty()) {
+            let (ids, left) = pane.take_dirty();
+            let changes = pane.states.values_mut().map(|values| values.take_changes());
+            let changes = changes.collect::<Result<Vec<_>>>()?;
+            let Some(pane) = self.panes.get(&key) else { continue };
+            if !ids.is_empty() {
                 upserts.push(self.state_rows_of(key, pane, &ids)?);
+            }
+            if !left.is_empty() {
+                deletes.push(self.left_rows_of(key, pane, &left)?);
+            }
+            for ((changes, table), out) in changes.into_iter().zip(&self.value_tables).zip(&mut values) {
+                out.push(self.value_rows_of(table, key, pane, changes)?);
             }
         }
         let evict_below = self.unsaved_eviction.take();
-        let delta = TableDelta {
-            table: self.table.clone(),
-            upserts: coalesce(upserts)?,
-            deletes: Vec::new(),
-            evict_below,
+        let delta = |table: &TableDef, upserts, deletes| -> Result<TableDelta> {
+            let (upserts, deletes) = (coalesce(upserts)?, coalesce(deletes)?);
+            Ok(TableDelta { table: table.clone(), upserts, deletes, evict_below })
         };
-        Ok(if delta.is_empty() { Vec::new() } else { vec![delta] })
+        let mut deltas = vec![delta(&self.table, upserts, deletes)?];
+        for (table, rows) in self.value_tables.iter().zip(values) {
+            deltas.push(delta(table, rows, Vec::new())?);
+        }
+        deltas.retain(|delta| !delta.is_empty());
+        Ok(deltas)
     }
 
     fn restore(&mut self, table: &str, rows: RecordBatch) -> Result<()> {
@@ -182,15 +252,22 @@ impl Stateful for AggregateOperator {
             Some(time) => saved.into_panes(time)?,
             None => vec![(None, saved.into_rows(false))],
         };
-        panes.iter().try_for_each(|(key, rows)| self.restore_pane(*key, rows))
+        let values = self.value_table(table);
+        panes.iter().try_for_each(|(key, rows)| self.restore_pane(*key, rows, values))
     }
 
     fn snapshot(&self, table: &str) -> Result<Vec<RecordBatch>> {
-        self.check_table(table)?;
+        let def = self.table_of(table)?;
+        let values = self.value_table(table);
         let mut batches = Vec::new();
         for (key, pane) in &self.panes {
             let here = |id: &u32| pane.times.get(*id as usize).is_none_or(|t| Some(*t) >= self.evicted_below);
-            let ids: Vec<u32> = (0..pane.keys.len() as u32).filter(here).collect();
+            if let Some(number) = values {
+                let Some(all) = pane.states.values().nth(number) else { continue };
+                batches.push(self.value_rows_of(def, *key, pane, all.all()?.only(here)?)?);
+                continue;
+            }
+            let ids: Vec<u32> = pane.living().filter(here).collect();
             for part in ids.chunks(GATHER_ROWS) {
                 batches.push(self.state_rows_of(*key, pane, part)?);
             }

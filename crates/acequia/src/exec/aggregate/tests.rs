@@ -13,7 +13,7 @@ use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 
 /// Random rows: NULLs, NaN, -0.0, few and many keys, times around 0.
-fn random_rows(rng: &mut SmallRng, rows: usize, first_id: i64) -> RecordBatch {
+pub(super) fn random_rows(rng: &mut SmallRng, rows: usize, first_id: i64) -> RecordBatch {
     let words = ["", "a", "b", "grün", "🦀", "a word longer than a view", "a word longer than a vieW"];
     let floats = [0.0, -0.0, 1.25, -3.5, f64::NAN, f64::INFINITY, 2.0];
     let mut maybe = |p: f64| rng.random_bool(p);
@@ -56,7 +56,7 @@ fn nullable(batch: RecordBatch) -> RecordBatch {
     RecordBatch::try_new(Arc::new(Schema::new(fields)), batch.columns().to_vec()).unwrap()
 }
 
-fn spec(rows: &RecordBatch, sql: &str, time: Option<TimeKey>, emit: Emit) -> AggregateSpec {
+pub(super) fn spec(rows: &RecordBatch, sql: &str, time: Option<TimeKey>, emit: Emit) -> AggregateSpec {
     let context = twin::context(rows);
     let plan = twin::aggregate(&context, sql);
     AggregateSpec::from_exec(plan.downcast_ref::<AggregateExec>().unwrap(), OperatorId(1), time, emit)
@@ -84,7 +84,7 @@ impl Upserted {
 }
 
 /// The operator in so many shards, or one, in its own way to more.
-fn operator(spec: &AggregateSpec, shards: usize, native: bool) -> Box<dyn Operator> {
+pub(super) fn operator(spec: &AggregateSpec, shards: usize, native: bool) -> Box<dyn Operator> {
     let shards = if shards == 1 { Shards::AUTO } else { Shards::new(shards).unwrap() };
     let one = move |spec| AggregateOperator::with_native(spec, native);
     Sharding::aggregate_of(spec.clone(), shards, one).unwrap().operator
@@ -366,7 +366,7 @@ fn bit_xor_distinct_counts_a_value_once() {
 }
 
 /// In milliseconds: what is at or below the watermark is closed.
-fn closed_bound() -> TimeBound {
+pub(super) fn closed_bound() -> TimeBound {
     TimeBound::new(|w: Timestamp| Ok(w.0.div_euclid(1000) + 1))
 }
 

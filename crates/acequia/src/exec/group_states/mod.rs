@@ -3,24 +3,32 @@
 //! Common functions on plain types are kept in vectors indexed by group id ([`native`]); every other
 //! `AggregateFunctionExpr` goes through DataFusion's accumulators on copies of the touched groups' state rows
 //! ([`general`]). State columns have the layout of DataFusion's own `state()` in both, so that one can be restored
-//! from what the other wrote.
+//! from what the other wrote. Over rows with weights there are states of another kind ([`weighted`]), which not every
+//! function has; they have their own layout, and some keep values in tables beside it ([`values`]).
 
 pub(super) mod general;
+mod moments;
 pub(super) mod native;
+mod values;
+mod weighted;
 
+use super::WEIGHT;
 use super::key_table::conform;
 use crate::error::from_datafusion;
 use acequia_core::{Error, Result};
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch};
 use arrow::buffer::{BooleanBuffer, NullBuffer};
 use arrow::compute::{concat, prep_null_mask_filter};
-use arrow::datatypes::FieldRef;
+use arrow::datatypes::{DataType, FieldRef, Schema};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
+use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_plan::aggregates::{AggregateMode, aggregate_expressions};
 use general::{GeneralPlan, GeneralStates};
 use native::{NativeFunction, NativeStates};
 use std::sync::Arc;
+pub(super) use values::{Values, WeightedValues};
+use weighted::WeightedFunction;
 
 /// The arguments of all aggregates for some rows.
 #[derive(Clone)]
@@ -56,6 +64,8 @@ pub(super) struct StatePlan {
     filters: Vec<Option<Arc<dyn PhysicalExpr>>>,
     places: Vec<Place>,
     natives: Vec<NativeFunction>,
+    /// Over rows with weights: all aggregates, and last how many rows a group has.
+    weighted: Vec<WeightedFunction>,
     general: Arc<GeneralPlan>,
     fields: Vec<FieldRef>,
     outputs: Vec<FieldRef>,
@@ -93,7 +103,58 @@ impl StatePlan {
         }
         let general = Arc::new(GeneralPlan::try_new(general)?);
         let outputs = aggregates.iter().map(|a| a.field()).collect();
-        Ok(Self { expressions, filters: filters.to_vec(), places, natives, general, fields, outputs })
+        let weighted = Vec::new();
+        Ok(Self {
+            expressions,
+            filters: filters.to_vec(),
+            places,
+            natives,
+            weighted,
+            general,
+            fields,
+            outputs,
+        })
+    }
+
+    /// Plans the state of these aggregates over rows with these columns, the last of which is their weight; `None` if
+    /// one of them has no state from which rows can be taken back.
+    pub(super) fn over_changes(
+        aggregates: &[Arc<AggregateFunctionExpr>],
+        filters: &[Option<Arc<dyn PhysicalExpr>>],
+        input: &Schema,
+    ) -> Result<Option<Self>> {
+        let functions = aggregates.iter().map(|aggregate| WeightedFunction::of(aggregate, input));
+        let rows = std::iter::once(Some(WeightedFunction::rows()));
+        let Some(weighted) = functions.chain(rows).collect::<Option<Vec<_>>>() else { return Ok(None) };
+        let last = input.fields().len().checked_sub(1).filter(|last| input.field(*last).name() == WEIGHT);
+        let last = last.ok_or_else(|| Error::internal("rows that can be taken back have no weight"))?;
+        let weight: Arc<dyn PhysicalExpr> = Arc::new(Column::new(WEIGHT, last));
+        let with_weight = |function: &WeightedFunction| {
+            function.arguments.iter().chain([&weight]).map(Arc::clone).collect::<Vec<_>>()
+        };
+        let fields = weighted.iter().enumerate().flat_map(|(number, function)| {
+            function.fields(aggregates.get(number).map_or(WEIGHT, |aggregate| aggregate.name()))
+        });
+        Ok(Some(Self {
+            expressions: weighted.iter().map(with_weight).collect(),
+            filters: filters.iter().cloned().chain([None]).collect(),
+            places: (0..weighted.len()).map(Place::Native).collect(),
+            natives: Vec::new(),
+            fields: fields.map(Arc::new).collect(),
+            weighted,
+            general: Arc::new(GeneralPlan::try_new(Vec::new())?),
+            outputs: aggregates.iter().map(|a| a.field()).collect(),
+        }))
+    }
+
+    /// Whether rows have weights, so that groups may leave.
+    pub(super) fn is_weighted(&self) -> bool {
+        !self.weighted.is_empty()
+    }
+
+    /// The types of the values that are kept in tables beside the states.
+    pub(super) fn values(&self) -> impl Iterator<Item = &DataType> {
+        self.weighted.iter().filter_map(WeightedFunction::values)
     }
 
     /// The aggregates that take the general path.
@@ -104,7 +165,9 @@ impl StatePlan {
     /// Whether the outputs of a group change with every row.
     pub(super) fn changes_with_every_row(&self) -> bool {
         let counts_all = |(place, filter): (&Place, &Option<_>)| match place {
-            Place::Native(n) => filter.is_none() && self.natives[*n].ignores_arguments(),
+            Place::Native(n) => {
+                filter.is_none() && self.natives.get(*n).is_some_and(NativeFunction::ignores_arguments)
+            }
             Place::General(_) => false,
         };
         self.places.iter().zip(&self.filters).any(counts_all)
@@ -143,14 +206,13 @@ pub(super) struct GroupStates {
 }
 
 impl GroupStates {
-    pub(super) fn new(plan: &Arc<StatePlan>) -> Self {
+    pub(super) fn try_new(plan: &Arc<StatePlan>) -> Result<Self> {
         let general = (!plan.general.is_empty()).then(|| GeneralStates::new(&plan.general));
-        Self {
-            natives: plan.natives.iter().map(NativeFunction::states).collect(),
-            general,
-            remembered: vec![Vec::new(); plan.natives.len()],
-            plan: Arc::clone(plan),
+        let mut natives: Vec<_> = plan.natives.iter().map(NativeFunction::states).collect();
+        for function in &plan.weighted {
+            natives.push(function.states()?);
         }
+        Ok(Self { remembered: vec![Vec::new(); natives.len()], natives, general, plan: Arc::clone(plan) })
     }
 
     /// Makes room for groups up to this count, in the state of having seen nothing.
@@ -178,13 +240,42 @@ impl GroupStates {
     }
 
     /// Remembers the outputs of these groups as they are now, for [`GroupStates::remembered`].
-    pub(super) fn remember(&mut self, ids: &[u32]) {
+    pub(super) fn remember(&mut self, ids: &[u32]) -> Result<()> {
         for (native, pieces) in self.natives.iter().zip(&mut self.remembered) {
-            pieces.push(native.output(ids));
+            pieces.push(native.output(ids)?);
         }
         if let Some(general) = &mut self.general {
             general.remember(ids);
         }
+        Ok(())
+    }
+
+    /// Whether rows have weights.
+    pub(super) fn is_weighted(&self) -> bool {
+        self.plan.is_weighted()
+    }
+
+    /// Over rows with weights: how many rows each of these groups has.
+    pub(super) fn rows(&self, ids: &[u32]) -> Result<Int64Array> {
+        let rows = self.natives.last().map(|rows| rows.output(ids)).transpose()?;
+        let rows = rows.and_then(|rows| rows.as_primitive_opt().cloned());
+        rows.ok_or_else(|| Error::internal("groups do not know how many rows they have"))
+    }
+
+    /// Over rows with weights: gives groups a row that none takes back, so that they stay.
+    pub(super) fn keep(&mut self, ids: &[u32]) -> Result<()> {
+        let ones: ArrayRef = Arc::new(Int64Array::from_value(1, ids.len()));
+        self.natives.last_mut().map_or(Ok(()), |rows| rows.update(&[ones], None, ids))
+    }
+
+    /// What is kept in tables beside the states.
+    pub(super) fn values(&self) -> impl Iterator<Item = &Values> {
+        self.natives.iter().filter_map(|native| native.values())
+    }
+
+    /// As [`GroupStates::values`], to take what has changed or put saved values back.
+    pub(super) fn values_mut(&mut self) -> impl Iterator<Item = &mut Values> {
+        self.natives.iter_mut().filter_map(|native| native.values_mut())
     }
 
     /// The outputs of all groups remembered in this batch, in that order.
@@ -200,7 +291,7 @@ impl GroupStates {
     pub(super) fn outputs(&self, ids: &[u32]) -> Result<Vec<ArrayRef>> {
         let general =
             self.general.as_ref().map(|general| general.outputs(ids)).transpose()?.unwrap_or_default();
-        self.assemble(&general, |n| Ok(self.natives[n].output(ids)))
+        self.assemble(&general, |n| self.natives[n].output(ids))
     }
 
     fn assemble(
@@ -222,7 +313,7 @@ impl GroupStates {
         let mut columns = Vec::with_capacity(self.plan.fields.len());
         for place in &self.plan.places {
             match place {
-                Place::Native(n) => self.natives[*n].state(ids, &mut columns),
+                Place::Native(n) => self.natives[*n].state(ids, &mut columns)?,
                 Place::General(n) => columns.extend_from_slice(&general[self.plan.general.range(*n)]),
             }
         }
@@ -251,9 +342,13 @@ impl GroupStates {
         }
     }
 
-    /// Ends a batch: what was remembered is forgotten, garbage may be collected.
-    pub(super) fn end_batch(&mut self) -> Result<()> {
+    /// Ends a batch: what was remembered is forgotten, garbage may be collected. What has changed is kept only if it is
+    /// to be saved.
+    pub(super) fn end_batch(&mut self, durable: bool) -> Result<()> {
         self.remembered.iter_mut().for_each(Vec::clear);
+        if !durable {
+            self.values_mut().for_each(Values::forget_changes);
+        }
         self.general.as_mut().map_or(Ok(()), GeneralStates::end_batch)
     }
 

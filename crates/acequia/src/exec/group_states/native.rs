@@ -6,6 +6,7 @@
 //! over NaNs depends on the order of the rows, which no incremental answer can copy.
 
 use super::valid_rows;
+use super::values::Values;
 use acequia_core::{Error, Result};
 use arrow::array::{
     Array, ArrayRef, ArrowNativeTypeOp, ArrowNumericType, ArrowPrimitiveType, AsArray, Float64Array,
@@ -33,9 +34,9 @@ pub(super) trait NativeStates: Send {
     /// Adds each row that passes the filter to its group.
     fn update(&mut self, values: &[ArrayRef], filter: Option<&BooleanBuffer>, ids: &[u32]) -> Result<()>;
     /// The results of these groups.
-    fn output(&self, ids: &[u32]) -> ArrayRef;
+    fn output(&self, ids: &[u32]) -> Result<ArrayRef>;
     /// Appends the state columns of these groups.
-    fn state(&self, ids: &[u32], columns: &mut Vec<ArrayRef>);
+    fn state(&self, ids: &[u32], columns: &mut Vec<ArrayRef>) -> Result<()>;
     /// How many state columns there are.
     fn width(&self) -> usize {
         1
@@ -44,6 +45,14 @@ pub(super) trait NativeStates: Send {
     fn restore(&mut self, ids: &[u32], columns: &[ArrayRef]) -> Result<()>;
     /// Bytes held.
     fn bytes(&self) -> usize;
+    /// The values that it keeps beside its state columns, in a table of their own.
+    fn values(&self) -> Option<&Values> {
+        None
+    }
+    /// To put such values back, or take what has changed.
+    fn values_mut(&mut self) -> Option<&mut Values> {
+        None
+    }
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -164,7 +173,7 @@ fn extremes<const MAX: bool>(data_type: &DataType) -> Box<dyn NativeStates> {
 }
 
 /// The argument as an array of its type.
-fn argument<T: ArrowPrimitiveType>(values: &[ArrayRef]) -> Result<&PrimitiveArray<T>> {
+pub(super) fn argument<T: ArrowPrimitiveType>(values: &[ArrayRef]) -> Result<&PrimitiveArray<T>> {
     values.first().and_then(|v| v.as_primitive_opt::<T>()).ok_or_else(|| {
         let found = values.first().map(|v| v.data_type().to_string()).unwrap_or_default();
         Error::internal(format!("the argument of an aggregate has an unexpected type: {found}"))
@@ -188,7 +197,7 @@ fn each<T: ArrowPrimitiveType>(
     }
 }
 
-fn gather<T: Copy>(values: &[T], ids: &[u32]) -> Vec<T> {
+pub(super) fn gather<T: Copy>(values: &[T], ids: &[u32]) -> Vec<T> {
     ids.iter().map(|id| values[*id as usize]).collect()
 }
 
@@ -212,12 +221,13 @@ impl NativeStates for Counts {
         Ok(())
     }
 
-    fn output(&self, ids: &[u32]) -> ArrayRef {
-        Arc::new(Int64Array::from(gather(&self.counts, ids)))
+    fn output(&self, ids: &[u32]) -> Result<ArrayRef> {
+        Ok(Arc::new(Int64Array::from(gather(&self.counts, ids))))
     }
 
-    fn state(&self, ids: &[u32], columns: &mut Vec<ArrayRef>) {
-        columns.push(self.output(ids));
+    fn state(&self, ids: &[u32], columns: &mut Vec<ArrayRef>) -> Result<()> {
+        columns.push(self.output(ids)?);
+        Ok(())
     }
 
     fn restore(&mut self, ids: &[u32], columns: &[ArrayRef]) -> Result<()> {
@@ -242,7 +252,7 @@ impl Averages {
     }
 }
 
-fn some_nulls(valid: BooleanBuffer) -> Option<NullBuffer> {
+pub(super) fn some_nulls(valid: BooleanBuffer) -> Option<NullBuffer> {
     Some(NullBuffer::new(valid)).filter(|nulls| nulls.null_count() > 0)
 }
 
@@ -260,15 +270,16 @@ impl NativeStates for Averages {
         Ok(())
     }
 
-    fn output(&self, ids: &[u32]) -> ArrayRef {
+    fn output(&self, ids: &[u32]) -> Result<ArrayRef> {
         let average = |id: &u32| self.sums[*id as usize] / self.counts[*id as usize] as f64;
-        Arc::new(Float64Array::new(ids.iter().map(average).collect(), self.seen(ids)))
+        Ok(Arc::new(Float64Array::new(ids.iter().map(average).collect(), self.seen(ids))))
     }
 
-    fn state(&self, ids: &[u32], columns: &mut Vec<ArrayRef>) {
+    fn state(&self, ids: &[u32], columns: &mut Vec<ArrayRef>) -> Result<()> {
         let seen = self.seen(ids);
         columns.push(Arc::new(UInt64Array::new(gather(&self.counts, ids).into(), seen.clone())));
         columns.push(Arc::new(Float64Array::new(gather(&self.sums, ids).into(), seen)));
+        Ok(())
     }
 
     fn width(&self) -> usize {
@@ -349,14 +360,15 @@ impl<T: ArrowPrimitiveType, F: Fold<T>> NativeStates for Folds<T, F> {
         Ok(())
     }
 
-    fn output(&self, ids: &[u32]) -> ArrayRef {
+    fn output(&self, ids: &[u32]) -> Result<ArrayRef> {
         let values = ScalarBuffer::from(gather(&self.values, ids));
         let nulls = some_nulls(BooleanBuffer::collect_bool(ids.len(), |i| self.seen[ids[i] as usize]));
-        Arc::new(PrimitiveArray::<T>::new(values, nulls).with_data_type(self.data_type.clone()))
+        Ok(Arc::new(PrimitiveArray::<T>::new(values, nulls).with_data_type(self.data_type.clone())))
     }
 
-    fn state(&self, ids: &[u32], columns: &mut Vec<ArrayRef>) {
-        columns.push(self.output(ids));
+    fn state(&self, ids: &[u32], columns: &mut Vec<ArrayRef>) -> Result<()> {
+        columns.push(self.output(ids)?);
+        Ok(())
     }
 
     fn restore(&mut self, ids: &[u32], columns: &[ArrayRef]) -> Result<()> {

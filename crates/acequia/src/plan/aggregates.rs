@@ -1,0 +1,106 @@
+//! Aggregates and DISTINCT, over rows that are only added and over rows that are taken back.
+
+use super::build::{Builder, Change, Part, has_operator, merge, reads, times_of, with_inputs};
+use super::fingerprint::{self, fingerprint};
+use super::node::{Island, OperatorNode};
+use super::reset::IslandTemplate;
+use super::time_key::time_key;
+use super::{explain, key, refuse, sessions};
+use crate::exec::{AggregateSpec, Emit, Sharding, raw_input};
+use crate::functions::TimeColumn;
+use acequia_core::{Error, OutputMode, Result};
+use datafusion::logical_expr::{Aggregate, LogicalPlan};
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::aggregates::AggregateExec;
+use std::sync::Arc;
+
+/// What an aggregate is.
+#[derive(Clone, Copy)]
+struct Shape {
+    /// It has no functions: DISTINCT.
+    distinct: bool,
+    /// It makes sessions.
+    session: bool,
+    /// A watermark makes its groups final.
+    timed: bool,
+    /// Its rows may be taken back.
+    weighted: bool,
+    /// Its rows are those of the result.
+    upserts: bool,
+}
+
+impl Builder<'_> {
+    pub(super) async fn aggregate(&mut self, plan: &LogicalPlan, aggregate: &Aggregate) -> Result<Part> {
+        let upserts = std::mem::replace(&mut self.upserts, false);
+        let input = self.part(&aggregate.input).await?;
+        let weighted = match input.change {
+            Change::Snapshot => return merge(plan, vec![input], Change::Snapshot),
+            change => change == Change::Retracting,
+        };
+        let chained = has_operator(&input);
+        let logical = with_inputs(plan, plan.expressions(), vec![input.plan])?;
+        let physical = self.physical(&logical).await?;
+        let exec = topmost_aggregate(&physical)?;
+        let template = IslandTemplate::new(raw_input(exec)?, Arc::clone(&self.task));
+        let island = Island { template, inputs: input.inputs };
+        let times = times_of(plan)?;
+        let groups = &times[..plan.schema().fields().len() - aggregate.aggr_expr.len()];
+        let session = sessions::groups_by_session(aggregate)?;
+        let time = if session { None } else { time_key(groups)? };
+        let timed = if session { bounded(groups) } else { time.is_some() };
+        let distinct = aggregate.aggr_expr.is_empty();
+        let (emit, change) = self.emission(Shape { distinct, session, timed, weighted, upserts }, plan)?;
+        let id = self.next_id();
+        let spec = AggregateSpec { weighted, ..AggregateSpec::from_exec(exec, id, time, emit)? };
+        if weighted && (session || !spec.takes_rows_back()?) {
+            return Err(refuse::over_changes("this aggregate", self.mode));
+        }
+        let (name, sharding) = if session {
+            let spec = sessions::spec(spec, groups)?;
+            ("session_aggregate", Sharding::session_aggregate(spec, self.shards)?)
+        } else {
+            (if distinct { "distinct" } else { "aggregate" }, Sharding::aggregate(spec, self.shards)?)
+        };
+        let Sharding { operator, by } = sharding;
+        let description =
+            explain::aggregate(plan, emit, groups, weighted) + &explain::shards(self.shards, &by, plan);
+        let fingerprint = fingerprint(name, plan, &times);
+        let fingerprint =
+            format!("{fingerprint} {}{}", fingerprint::emission(emit), fingerprint::input(weighted));
+        let node =
+            OperatorNode { id, name, fingerprint, description, chained, operator, inputs: vec![island] };
+        reads(plan.schema(), node, change)
+    }
+
+    /// How an aggregate emits, and how its output changes.
+    fn emission(&self, shape: Shape, plan: &LogicalPlan) -> Result<(Emit, Change)> {
+        let Shape { distinct, session, timed, weighted, upserts } = shape;
+        Ok(match self.mode {
+            OutputMode::Complete => (Emit::Snapshot, Change::Snapshot),
+            _ if distinct && !session && !weighted => (Emit::Upserts, Change::InsertOnly),
+            OutputMode::Append if timed => (Emit::Final, Change::InsertOnly),
+            OutputMode::Append => return Err(refuse::never_final(&key::describe_aggregate(plan))),
+            OutputMode::Update if upserts && !session && !weighted => (Emit::Upserts, Change::Keyed),
+            OutputMode::Update | OutputMode::Changes => (Emit::Changes, Change::Retracting),
+        })
+    }
+}
+
+/// Whether a watermark bounds one of the group columns.
+fn bounded(groups: &[Option<TimeColumn>]) -> bool {
+    groups.iter().flatten().any(|time| !time.watermarks.is_empty())
+}
+
+/// The aggregate of a plan that was made for one.
+fn topmost_aggregate(plan: &Arc<dyn ExecutionPlan>) -> Result<&AggregateExec> {
+    let mut node = plan;
+    loop {
+        if let Some(aggregate) = node.downcast_ref::<AggregateExec>() {
+            return Ok(aggregate);
+        }
+        match node.children()[..] {
+            [child] => node = child,
+            _ => return Err(Error::internal(format!("no aggregate in its own plan: {}", plan.name()))),
+        }
+    }
+}
