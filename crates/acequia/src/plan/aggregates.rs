@@ -6,10 +6,13 @@ use super::node::{Island, OperatorNode};
 use super::reset::IslandTemplate;
 use super::time_key::time_key;
 use super::{explain, key, refuse, sessions};
+use crate::error::from_datafusion;
 use crate::exec::{AggregateSpec, Emit, Sharding, raw_input};
 use crate::functions::TimeColumn;
 use acequia_core::{Error, OutputMode, Result};
-use datafusion::logical_expr::{Aggregate, LogicalPlan};
+use datafusion::common::Column;
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::logical_expr::{Aggregate, Expr, LogicalPlan};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::aggregates::AggregateExec;
 use std::sync::Arc;
@@ -38,7 +41,12 @@ impl Builder<'_> {
             change => change == Change::Retracting,
         };
         let chained = has_operator(&input);
-        let logical = with_inputs(plan, plan.expressions(), vec![input.plan])?;
+        let (exprs, below) = if weighted {
+            with_own_casts(plan.expressions(), input.plan)?
+        } else {
+            (plan.expressions(), input.plan)
+        };
+        let logical = with_inputs(plan, exprs, vec![below])?;
         let physical = self.physical(&logical).await?;
         let exec = topmost_aggregate(&physical)?;
         let template = IslandTemplate::new(raw_input(exec)?, Arc::clone(&self.task));
@@ -84,6 +92,29 @@ impl Builder<'_> {
             OutputMode::Update | OutputMode::Changes => (Emit::Changes, Change::Retracting),
         })
     }
+}
+
+/// The expressions of an aggregate and its input, with casts to Float64 in the aggregate itself. Where two functions
+/// share one, the optimizer has put it below them, where nobody sees that the sums of what is cast are exact.
+fn with_own_casts(exprs: Vec<Expr>, input: LogicalPlan) -> Result<(Vec<Expr>, LogicalPlan)> {
+    let LogicalPlan::Projection(projection) = &input else { return Ok((exprs, input)) };
+    let below = |column: &Column| {
+        let index = projection.schema.maybe_index_of_column(column)?;
+        Some(projection.expr[index].clone().unalias())
+    };
+    let is_cast = |expr: &Expr| matches!(expr, Expr::Column(column) if below(column).is_some_and(|e| matches!(e, Expr::Cast(_))));
+    if !exprs.iter().any(|expr| expr.exists(|e| Ok(is_cast(e))).unwrap_or(false)) {
+        return Ok((exprs, input));
+    }
+    let inline = |expr: Expr| {
+        let replaced = expr.transform_up(|e| match &e {
+            Expr::Column(column) => Ok(below(column).map_or(Transformed::no(e), Transformed::yes)),
+            _ => Ok(Transformed::no(e)),
+        });
+        replaced.map(|t| t.data).map_err(from_datafusion)
+    };
+    let exprs = exprs.into_iter().map(inline).collect::<Result<_>>()?;
+    Ok((exprs, projection.input.as_ref().clone()))
 }
 
 /// Whether a watermark bounds one of the group columns.
