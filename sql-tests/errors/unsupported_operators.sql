@@ -15,5 +15,3 @@ SELECT count(*) AS n FROM s GROUP BY ROLLUP (window(ts, '10 seconds')) EMIT APPE
 SELECT * FROM s ASOF JOIN t MATCH_CONDITION (s.v >= t.v);
 -- error: PIVOT and UNPIVOT are not supported; write sum(v) FILTER
 SELECT * FROM s PIVOT (sum(v) FOR k IN ('a'));
--- error: UNNEST over the changing result of an aggregate is not incremental yet; unnest below the aggregate
-SELECT k, unnest(make_array(n, n + 1)) AS u FROM (SELECT k, count(*) AS n FROM s GROUP BY k) EMIT CHANGES;

@@ -27,7 +27,7 @@ use datafusion::datasource::{provider_as_source, source_as_provider};
 use datafusion::execution::{SessionState, TaskContext};
 use datafusion::logical_expr::{
     Distinct, Expr, Join, LogicalPlan, LogicalPlanBuilder, Projection, TableScan, TableScanBuilder, Union,
-    lit,
+    Unnest, lit,
 };
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_planner::{DefaultPhysicalPlanner, PhysicalPlanner};
@@ -188,7 +188,7 @@ impl Builder<'_> {
         let Part { plan: input, inputs, change } = self.part(child).await?;
         let stateless = match plan {
             LogicalPlan::Projection(_) | LogicalPlan::SubqueryAlias(_) | LogicalPlan::Filter(_) => true,
-            LogicalPlan::Unnest(_) => change != Change::Retracting,
+            LogicalPlan::Unnest(_) => true,
             LogicalPlan::Extension(_) => EventTimeWatermark::of(plan).is_some(),
             _ => false,
         };
@@ -202,7 +202,16 @@ impl Builder<'_> {
         if change == Change::Retracting && matches!(plan, LogicalPlan::Projection(_)) {
             exprs.push(weight_of(&input));
         }
-        let plan = with_inputs(plan, exprs, vec![input])?;
+        let plan = match plan {
+            // It lists its output columns, to which the weight comes as the last one.
+            LogicalPlan::Unnest(unnest) => {
+                let (columns, options) = (unnest.exec_columns.clone(), unnest.options.clone());
+                LogicalPlan::Unnest(
+                    Unnest::try_new(Arc::new(input), columns, options).map_err(from_datafusion)?,
+                )
+            }
+            _ => with_inputs(plan, exprs, vec![input])?,
+        };
         Ok(Part { plan, inputs, change })
     }
 

@@ -171,10 +171,6 @@ pub(super) fn node(plan: &LogicalPlan) -> Error {
             "ORDER BY over a stream",
             "add a LIMIT, use EMIT COMPLETE over a result that is kept, or leave it out",
         ),
-        LogicalPlan::Unnest(_) => (
-            "UNNEST over the changing result of an aggregate",
-            "unnest below the aggregate, or use EMIT COMPLETE",
-        ),
         LogicalPlan::RecursiveQuery(_) => ("WITH RECURSIVE over a stream", "use it over static tables"),
         LogicalPlan::Subquery(_) => {
             ("a subquery over a stream inside an expression", "use a static table in it")
