@@ -7,8 +7,8 @@ SELECT k, count(*) AS n FROM s GROUP BY k EMIT APPEND;
 SELECT ts, count(*) AS n FROM s GROUP BY ts EMIT APPEND;
 -- error: UPDATE mode needs the key of the result in the SELECT list; add `k`
 SELECT count(*) AS n FROM s GROUP BY k EMIT UPDATE;
--- error: over the changing result of an aggregate
-SELECT max(n) AS most FROM (SELECT k, count(*) AS n FROM s GROUP BY k) EMIT UPDATE;
+-- error: in APPEND mode needs an event-time column with a watermark
+SELECT max(n) AS most FROM (SELECT k, count(*) AS n FROM s GROUP BY k) EMIT APPEND;
 -- error: EMIT belongs to a continuous query
 SELECT 1 AS one EMIT UPDATE;
 -- error: expected APPEND, UPDATE, COMPLETE, CHANGES

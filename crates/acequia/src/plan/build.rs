@@ -121,7 +121,7 @@ fn nullable(schema: &Schema) -> Schema {
 /// What planning goes by, and what it has planned.
 pub(super) struct Builder<'a> {
     state: &'a SessionState,
-    task: Arc<TaskContext>,
+    pub(super) task: Arc<TaskContext>,
     planner: DefaultPhysicalPlanner,
     pub(super) mode: OutputMode,
     pub(super) shards: Shards,
