@@ -11,7 +11,7 @@ use super::node::{Island, Node, OP, OperatorNode, SourceLeaf, StreamingPlan};
 use super::reset::IslandTemplate;
 use super::static_join::{linear_in_stream, rebuild_join, swap_join, weight_last};
 use super::watermark::{EventTimeObservers, WatermarkPlanner};
-use super::{Slot, duplicates, explain, refuse, sessions};
+use super::{Slot, duplicates, explain, refuse, see, sessions};
 use crate::catalog::StreamScan;
 use crate::error::from_datafusion;
 use crate::exec::{Sharding, Shards, WEIGHT, with_weight};
@@ -144,6 +144,12 @@ impl Builder<'_> {
                 LogicalPlan::Join(join) => self.join(plan, join).await,
                 LogicalPlan::Union(union) => self.union(plan, union).await,
                 LogicalPlan::Window(window) => self.window(plan, window).await,
+                LogicalPlan::Filter(filter) if self.mode != OutputMode::Complete => {
+                    match see::of_filter(filter) {
+                        Some((window, see)) => self.first(plan, window, see).await,
+                        None => self.single_input(plan).await,
+                    }
+                }
                 LogicalPlan::Limit(_) => self.limit(plan).await,
                 LogicalPlan::Sort(sort) => self.sort(plan, sort).await,
                 _ => match DropDuplicates::of(plan) {

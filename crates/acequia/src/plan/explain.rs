@@ -3,7 +3,7 @@
 use super::key;
 use super::node::{Island, Node, OperatorNode, SourceLeaf};
 use super::recompute::Recomputed;
-use crate::exec::{DropDuplicatesSpec, Emit, Expiry, JoinEmit, JoinEviction, JoinSide, Shards};
+use crate::exec::{DropDuplicatesSpec, Emit, Expiry, JoinEmit, JoinEviction, JoinSide, See, Shards};
 use crate::functions::{DropDuplicates, JoinTimes, TimeColumn};
 use acequia_core::OutputMode;
 use arrow::datatypes::Schema;
@@ -90,19 +90,25 @@ pub(super) fn drop_duplicates(node: &DropDuplicates, spec: &DropDuplicatesSpec) 
 }
 
 /// A relation that is computed anew in a line.
-pub(super) fn recomputed(of: &Recomputed<'_>, emit: Emit, time: Option<&str>) -> String {
+pub(super) fn recomputed(of: &Recomputed<'_>, emit: Emit, time: Option<&str>, retracting: bool) -> String {
     let partition: Vec<String> = of.partition.iter().map(ToString::to_string).collect();
     let order: Vec<String> = of.order.iter().map(ToString::to_string).collect();
     let emits = match emit {
         Emit::Final => "each partition once, when final",
         _ => "changed rows of partitions that changed",
     };
+    let keeps = match of.see {
+        See::First(first) if !retracting => format!("the first rows of each partition: {first:?}"),
+        See::First(first) => format!("all rows in order, of which it looks at the first: {first:?}"),
+        See::Near { rows } => format!("all rows in order, of which it looks at {rows} around each change"),
+        See::All => "all rows".to_string(),
+    };
     let evicts = match time {
         Some(column) => format!("watermark over `{column}`"),
         None => "nothing: no event-time column with a watermark in PARTITION BY".to_string(),
     };
     format!(
-        "partition=[{}] order=[{}], keeps=all rows of its input, emits={emits}, evicted by={evicts}",
+        "partition=[{}] order=[{}], keeps={keeps}, emits={emits}, evicted by={evicts}",
         partition.join(", "),
         order.join(", ")
     )

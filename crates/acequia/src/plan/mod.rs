@@ -24,6 +24,7 @@ mod recompute;
 mod refuse;
 mod relation;
 mod reset;
+mod see;
 mod sessions;
 mod static_join;
 mod time_key;

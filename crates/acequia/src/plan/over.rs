@@ -12,8 +12,9 @@
 
 use super::build::{Builder, Change, Part, is_streaming, merge};
 use super::recompute::{Recomputed, Rows};
-use super::refuse;
+use super::{refuse, see};
 use crate::error::from_datafusion;
+use crate::exec::See;
 use acequia_core::{OutputMode, Result};
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::functions_window::expr_fn::row_number;
@@ -43,8 +44,23 @@ impl Builder<'_> {
         if input.change == Change::Snapshot {
             return merge_chain(plan, below, input);
         }
-        let of = Recomputed { name: "over", plan, input: below, partition, order };
+        let see = see::of_windows(plan, below);
+        let of = Recomputed { name: "over", plan, input: below, partition, order, see };
         self.recompute(input, of, |rows| rows.without_computed(relation(plan, below, rows)?)).await
+    }
+
+    /// A filter for the first rows of windows.
+    pub(super) async fn first(&mut self, plan: &LogicalPlan, window: &Window, see: See) -> Result<Part> {
+        let input = self.part(&window.input).await?;
+        let (partition, order) = shared(window);
+        let of = Recomputed { name: "top", plan, input: &window.input, partition, order, see };
+        let is_window =
+            |node: &LogicalPlan| matches!(node, LogicalPlan::Window(w) if std::ptr::eq(w, window));
+        let relation = |rows: &Rows| {
+            let over = windows(window, rows, rows.plan.clone())?;
+            replace_where(plan, &is_window, &rows.without_computed(over)?)
+        };
+        self.recompute(input, of, relation).await
     }
 
     /// ORDER BY with LIMIT, or LIMIT alone.
@@ -55,7 +71,8 @@ impl Builder<'_> {
             return merge_chain(plan, &sort.input, input);
         }
         let order = sort.expr.clone();
-        let of = Recomputed { name: "top", plan, input: &sort.input, partition: vec![], order };
+        let see = see::of_limit(plan);
+        let of = Recomputed { name: "top", plan, input: &sort.input, partition: vec![], order, see };
         let top = self.recompute(input, of, |rows| ordered(plan, sort, rows)).await?;
         self.kept_if_complete(top, plan).await
     }
@@ -80,7 +97,9 @@ impl Builder<'_> {
             Change::Snapshot => merge(plan, vec![input], Change::Snapshot),
             Change::InsertOnly => self.first_rows(plan, input).await,
             _ => {
-                let of = Recomputed { name: "top", plan, input: child, partition: vec![], order: vec![] };
+                let see = see::of_limit_alone(plan);
+                let of =
+                    Recomputed { name: "top", plan, input: child, partition: vec![], order: vec![], see };
                 let relation = |rows: &Rows| replace(plan, child, rows.without_computed(rows.plan.clone())?);
                 let top = self.recompute(input, of, relation).await?;
                 self.kept_if_complete(top, plan).await
@@ -136,9 +155,16 @@ fn relation(plan: &LogicalPlan, input: &LogicalPlan, rows: &Rows) -> Result<Logi
     if std::ptr::eq(plan, input) {
         return Ok(rows.plan.clone());
     }
-    let below = relation(&window.input, input, rows)?;
-    let exprs =
-        window.window_expr.iter().map(|expr| rows.rewritten(expr.clone())).collect::<Result<Vec<_>>>()?;
+    windows(window, rows, relation(&window.input, input, rows)?)
+}
+
+/// Windows over a plan, with the names that they have in the query.
+fn windows(window: &Window, rows: &Rows, below: LogicalPlan) -> Result<LogicalPlan> {
+    let named = |expr: &Expr| {
+        let rewritten = rows.rewritten(expr.clone())?;
+        Ok(if rewritten == *expr { rewritten } else { rewritten.alias(expr.schema_name().to_string()) })
+    };
+    let exprs = window.window_expr.iter().map(named).collect::<Result<Vec<_>>>()?;
     Ok(LogicalPlan::Window(Window::try_new(exprs, Arc::new(below)).map_err(from_datafusion)?))
 }
 

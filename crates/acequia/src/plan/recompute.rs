@@ -12,7 +12,7 @@ use super::reset::IslandTemplate;
 use super::time_key::time_key;
 use super::{explain, refuse};
 use crate::error::from_datafusion;
-use crate::exec::{Emit, PartitionsOperator, PartitionsSpec, TimeKey};
+use crate::exec::{Emit, PartitionsOperator, PartitionsSpec, See, TimeKey};
 use crate::functions::lineage::time_of;
 use acequia_core::{OutputMode, Result};
 use arrow::compute::SortOptions;
@@ -34,6 +34,8 @@ pub(super) struct Recomputed<'a> {
     pub(super) partition: Vec<Expr>,
     /// The order in which the relation takes the rows of a partition; ties by all other columns.
     pub(super) order: Vec<SortExpr>,
+    /// Which rows decide what it gives.
+    pub(super) see: See,
 }
 
 /// The rows of a part with more columns: those that stand for expressions.
@@ -150,8 +152,10 @@ impl Builder<'_> {
             &of,
             emit,
             time.as_ref().map(|time| schema.field(time.column).name().as_str()),
+            retracting,
         );
-        let spec = PartitionsSpec { operator: id, schema, partition, order, retracting, time, emit };
+        let spec =
+            PartitionsSpec { operator: id, schema, partition, order, retracting, time, emit, see: of.see };
         let operator = Box::new(PartitionsOperator::try_new(spec, Box::new(relation))?);
         let fingerprint = format!("{} {}", fingerprint::recomputed(&of), fingerprint::emission(emit));
         let node = OperatorNode {

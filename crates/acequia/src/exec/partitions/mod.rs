@@ -1,0 +1,293 @@
+//! Any relation over the rows of a partition, kept up to date by computing it anew where rows changed: OVER, ORDER BY
+//! with LIMIT, and every aggregate that cannot take a row back.
+//!
+//! ```text
+//! consolidated changes -> what they change in the rows that the relation has to see -> the relation over the rows before   -1
+//!                                                                                     and over the rows after             +1
+//!                                                                                                      consolidated -> changes
+//! ```
+//! Rows reach the [`Relation`] in one order: by the columns that the planner names, ties by all others. So what it
+//! gives is a function of the rows alone, not of how they came, and the answer over the rows before is the very one that
+//! an earlier batch gave.
+//!
+//! | [`See`] | the relation sees | state | a batch costs |
+//! |---|---|---|---|
+//! | `All` | partitions that changed | rows, by partition | the rows of these partitions |
+//! | `First` | the first rows of partitions, where these changed | rows in order; only the first where none is taken back | changes x log + touched partitions x first rows |
+//! | `Near` | rows at most so far from a change | rows in order | changes x (log + distance) |
+//!
+//! With `Near` the rows at the edge of what the relation sees get wrong values, the same before and after, so that they
+//! cancel out.
+//!
+//! Partitions leave when a watermark passes their time, if one of their columns has one; rows below it are late. With
+//! [`Emit::Final`] the answer of a partition is given once, at that moment.
+//!
+//! A relation over all rows without partition columns is one partition, which is there from batch 0 on, also without
+//! rows: a global aggregate has a row over nothing.
+
+mod all;
+mod ordered;
+#[cfg(test)]
+mod tests;
+
+use super::aggregate::times_in;
+use super::delta::Delta;
+use super::{BatchContext, Emit, Operator, TimeKey, with_weight};
+use acequia_core::state::{Stateful, TableDef, TableDelta};
+use acequia_core::{BatchId, Error, OperatorId, Result, Watermark};
+use all::AllRows;
+use arrow::array::{BooleanArray, RecordBatch};
+use arrow::compute::{SortOptions, concat_batches, filter_record_batch};
+use arrow::datatypes::SchemaRef;
+use ordered::OrderedRows;
+
+/// The name of the state table.
+const ROWS: &str = "rows";
+
+/// A pure function of rows: the plan of a query over one table, run on the spot.
+pub trait Relation: Send {
+    /// The columns of what it gives.
+    fn schema(&self) -> SchemaRef;
+
+    /// The rows that the relation has over these rows.
+    ///
+    /// # Errors
+    /// `Data` for values that cannot be computed with.
+    fn over(&mut self, rows: RecordBatch) -> Result<Vec<RecordBatch>>;
+}
+
+/// What the planner says.
+#[derive(Debug, Clone)]
+pub struct PartitionsSpec {
+    /// The operator's identity.
+    pub operator: OperatorId,
+    /// The columns of rows, without a weight.
+    pub schema: SchemaRef,
+    /// The columns that tell partitions apart, or more coarsely than the relation does; none: all rows are one.
+    pub partition: Vec<usize>,
+    /// The order in which the relation takes rows; ties by all other columns.
+    pub order: Vec<(usize, SortOptions)>,
+    /// Whether rows may be taken back.
+    pub retracting: bool,
+    /// The column among those of `partition` by which partitions leave.
+    pub time: Option<TimeKey>,
+    /// [`Emit::Final`] or [`Emit::Changes`].
+    pub emit: Emit,
+    /// Which rows decide what the relation gives.
+    pub see: See,
+}
+
+impl PartitionsSpec {
+    /// The columns in the order in which rows are compared, and how: those of `partition` first.
+    fn all_columns(&self) -> Vec<(usize, SortOptions)> {
+        let asked = |column: usize| {
+            let asked = self.order.iter().find(|(other, _)| *other == column);
+            asked.copied().unwrap_or((column, SortOptions::default()))
+        };
+        let named = self.partition.iter().copied().chain(self.order.iter().map(|(column, _)| *column));
+        let mut order: Vec<(usize, SortOptions)> = Vec::new();
+        for column in named.chain(0..self.schema.fields().len()) {
+            if order.iter().all(|(other, _)| *other != column) {
+                order.push(asked(column));
+            }
+        }
+        order
+    }
+}
+
+/// Which rows of a partition a relation has to see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum See {
+    /// All of them.
+    All,
+    /// The first ones.
+    First(First),
+    /// Those that are at most so many rows away from one that changed.
+    Near {
+        /// How many.
+        rows: usize,
+    },
+}
+
+/// The first rows of a partition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum First {
+    /// So many rows: LIMIT, `row_number() <= k`.
+    Rows(usize),
+    /// Rows before which there are fewer than so many smaller ones: `rank() <= k`.
+    Ranks(usize),
+    /// Rows with the first so many values of the order: `dense_rank() <= k`.
+    Values(usize),
+}
+
+/// What the relation sees.
+struct Seen {
+    before: RecordBatch,
+    after: RecordBatch,
+}
+
+/// The rows of partitions, and which of them the relation has to see.
+trait Kept: Send {
+    /// Applies consolidated changes.
+    fn change(&mut self, delta: Delta, durable: bool) -> Result<Seen>;
+
+    /// Forgets partitions whose time is below the bound; gives what the relation has to see of them.
+    fn leave(&mut self, bound: i64, durable: bool) -> Result<Option<RecordBatch>>;
+
+    /// Whether a partition's time is below the bound.
+    fn has_below(&self, bound: i64) -> bool;
+
+    fn table(&self) -> &TableDef;
+    fn take_delta(&mut self) -> TableDelta;
+    fn restore(&mut self, rows: &RecordBatch) -> Result<()>;
+    fn snapshot(&self) -> Result<Vec<RecordBatch>>;
+    fn rows(&self) -> usize;
+    fn bytes(&self) -> usize;
+}
+
+/// See the [module](self).
+pub struct PartitionsOperator {
+    spec: PartitionsSpec,
+    relation: Box<dyn Relation>,
+    kept: Box<dyn Kept>,
+    pending: Vec<RecordBatch>,
+    late: u64,
+    in_batch: bool,
+}
+
+impl PartitionsOperator {
+    /// The operator, with nothing in its state.
+    ///
+    /// # Errors
+    /// `Unsupported` for types that cannot be compared; `Internal` for final partitions without a time.
+    pub fn try_new(spec: PartitionsSpec, relation: Box<dyn Relation>) -> Result<Self> {
+        if spec.emit == Emit::Final && spec.time.is_none() {
+            return Err(Error::internal("partitions that are never final"));
+        }
+        let kept: Box<dyn Kept> = match spec.see {
+            See::All => Box::new(AllRows::try_new(&spec)?),
+            See::First(_) | See::Near { .. } => Box::new(OrderedRows::try_new(&spec)?),
+        };
+        Ok(Self { spec, relation, kept, pending: Vec::new(), late: 0, in_batch: false })
+    }
+
+    fn bound(&self, watermark: Watermark) -> Result<Option<i64>> {
+        self.spec.time.as_ref().map_or(Ok(None), |time| time.bound.at(watermark))
+    }
+
+    /// The rows whose partition has not left yet.
+    fn on_time(&mut self, watermark: Watermark, batch: RecordBatch) -> Result<RecordBatch> {
+        let (Some(time), Some(bound)) = (&self.spec.time, self.bound(watermark)?) else { return Ok(batch) };
+        let times = times_in(batch.column(time.column), time.field)?;
+        let on_time: BooleanArray = times.iter().map(|t| Some(t.is_none_or(|t| t >= bound))).collect();
+        self.late += (on_time.len() - on_time.true_count()) as u64;
+        Ok(filter_record_batch(&batch, &on_time)?)
+    }
+
+    /// What the changes of a batch change in the relation.
+    fn changes(&mut self, context: &BatchContext, delta: Delta) -> Result<Vec<RecordBatch>> {
+        let always = self.spec.see == See::All && self.spec.partition.is_empty();
+        let first = always && context.batch == BatchId(0);
+        if delta.len() == 0 && !first {
+            return Ok(Vec::new());
+        }
+        let Seen { before, after } = self.kept.change(delta, context.durable)?;
+        let mut over = |rows: RecordBatch, also_over_nothing: bool| {
+            if also_over_nothing || rows.num_rows() > 0 { self.relation.over(rows) } else { Ok(Vec::new()) }
+        };
+        let (lost, given) = (over(before, always && !first)?, over(after, always)?);
+        let rows = |batches: &[RecordBatch]| batches.iter().map(RecordBatch::num_rows).sum::<usize>();
+        let weights = [vec![-1; rows(&lost)], vec![1; rows(&given)]].concat();
+        let rows = concat_batches(&self.relation.schema(), lost.iter().chain(&given))?;
+        let changes = Delta { rows, weights }.consolidated()?;
+        Ok(if changes.len() == 0 { Vec::new() } else { vec![changes.into_batch()?] })
+    }
+
+    /// Forgets the partitions that the watermark has passed.
+    fn leave(&mut self, context: &BatchContext) -> Result<Option<RecordBatch>> {
+        let bound = self.bound(context.watermark)?;
+        bound.map_or(Ok(None), |bound| self.kept.leave(bound, context.durable))
+    }
+}
+
+impl Operator for PartitionsOperator {
+    fn output_schema(&self) -> SchemaRef {
+        match self.spec.emit {
+            Emit::Final => self.relation.schema(),
+            _ => with_weight(&self.relation.schema()),
+        }
+    }
+
+    fn push(&mut self, context: &BatchContext, _input: usize, batch: RecordBatch) -> Result<()> {
+        if !std::mem::replace(&mut self.in_batch, true) {
+            self.late = 0;
+        }
+        let batch = self.on_time(context.late_watermark, batch)?;
+        if batch.num_rows() > 0 {
+            self.pending.push(batch);
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self, context: &BatchContext) -> Result<Vec<RecordBatch>> {
+        if !std::mem::take(&mut self.in_batch) {
+            self.late = 0;
+        }
+        let pending = std::mem::take(&mut self.pending);
+        let delta = Delta::of(&self.spec.schema, &pending)?.consolidated()?;
+        if self.spec.emit == Emit::Final {
+            if delta.len() > 0 {
+                self.kept.change(delta, context.durable)?;
+            }
+            return match self.leave(context)? {
+                Some(rows) => self.relation.over(rows),
+                None => Ok(Vec::new()),
+            };
+        }
+        let changes = self.changes(context, delta)?;
+        self.leave(context)?;
+        Ok(changes)
+    }
+
+    fn late_rows(&self) -> u64 {
+        self.late
+    }
+
+    fn wakes_at(&self, watermark: Watermark) -> bool {
+        let bound = self.bound(watermark);
+        matches!(bound, Ok(Some(bound)) if self.kept.has_below(bound))
+    }
+}
+
+impl Stateful for PartitionsOperator {
+    fn tables(&self) -> Vec<TableDef> {
+        vec![self.kept.table().clone()]
+    }
+
+    fn take_deltas(&mut self) -> Result<Vec<TableDelta>> {
+        let delta = self.kept.take_delta();
+        Ok(if delta.is_empty() { vec![] } else { vec![delta] })
+    }
+
+    fn restore(&mut self, table: &str, rows: RecordBatch) -> Result<()> {
+        if table != ROWS {
+            return Err(Error::data(format!("state is not of this operator: table=`{table}`")));
+        }
+        self.kept.restore(&rows)
+    }
+
+    fn snapshot(&self, table: &str) -> Result<Vec<RecordBatch>> {
+        if table != ROWS {
+            return Err(acequia_core::options::unknown("state table", table, [ROWS]));
+        }
+        self.kept.snapshot()
+    }
+
+    fn state_rows(&self) -> usize {
+        self.kept.rows()
+    }
+
+    fn state_bytes(&self) -> usize {
+        self.kept.bytes()
+    }
+}

@@ -1,0 +1,447 @@
+//! Partitions of which the relation sees some rows: all rows in order, as bytes of [`arrow::row`] in a B-tree.
+//!
+//! ```text
+//! key    partition columns | columns of the order | all other columns       compared as the rows are
+//! value  weight, where the order ends
+//! ```
+//! The bytes are the row: it is made from them again. They are in no checkpoint, which has the columns.
+//! Memory per row: its bytes and about 50.
+
+use super::{First, Kept, PartitionsSpec, ROWS, See, Seen};
+use crate::exec::TimeKey;
+use crate::exec::aggregate::times_in;
+use crate::exec::delta::{Delta, batch_of};
+use acequia_core::state::{TableDef, TableDelta, TableKind};
+use acequia_core::{Error, Result};
+use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, UInt32Array};
+use arrow::compute::{cast, take_record_batch};
+use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
+use arrow::row::{RowConverter, Rows, SortField};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound::{Excluded, Included, Unbounded};
+use std::sync::Arc;
+
+type Key = Box<[u8]>;
+
+/// What is known of a row beside its columns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Entry {
+    weight: i64,
+    /// The length of what is compared of its key before ties.
+    ordered: u32,
+}
+
+/// What a node of the B-tree costs for each of its entries, as far as one can tell.
+const ENTRY_BYTES: usize = 48;
+
+/// See the [module](self).
+pub(super) struct OrderedRows {
+    schema: SchemaRef,
+    see: See,
+    retracting: bool,
+    time: Option<TimeKey>,
+    /// The columns as they follow each other in a key.
+    order: Vec<usize>,
+    whole: RowConverter,
+    /// Of the first columns: those of the partition, and also those of the order.
+    partition: Option<(usize, RowConverter)>,
+    ordered: Option<(usize, RowConverter)>,
+    rows: BTreeMap<Key, Entry>,
+    key_bytes: usize,
+    by_time: BTreeMap<i64, BTreeSet<Key>>,
+    table: TableDef,
+    unsaved: Vec<RecordBatch>,
+    unsaved_eviction: Option<i64>,
+}
+
+/// Rows as keys, and where their parts end.
+struct Keys {
+    whole: Rows,
+    partition: Vec<usize>,
+    ordered: Vec<usize>,
+}
+
+impl Keys {
+    fn key(&self, row: usize) -> &[u8] {
+        self.whole.row(row).data()
+    }
+
+    fn partition(&self, row: usize) -> &[u8] {
+        &self.key(row)[..self.partition[row]]
+    }
+}
+
+impl OrderedRows {
+    pub(super) fn try_new(spec: &PartitionsSpec) -> Result<Self> {
+        let order = spec.all_columns();
+        let converter = |columns: usize| {
+            let sort = |(column, options): &(usize, _)| {
+                SortField::new_with_options(spec.schema.field(*column).data_type().clone(), *options)
+            };
+            RowConverter::new(order[..columns].iter().map(sort).collect())
+                .map_err(|e| Error::unsupported(format!("rows cannot be ordered by their columns: {e}")))
+        };
+        let prefix = |columns: usize| match columns {
+            0 => Ok(None),
+            _ => converter(columns).map(|converter| Some((columns, converter))),
+        };
+        let of_partition = order.iter().filter(|(column, _)| spec.partition.contains(column)).count();
+        let of_order = spec.order.iter().filter(|(column, _)| !spec.partition.contains(column));
+        let ordered = of_partition + of_order.map(|(column, _)| column).collect::<BTreeSet<_>>().len();
+        let own = spec.schema.fields().iter().enumerate();
+        let mut fields: Vec<Field> =
+            own.map(|(i, field)| Field::new(format!("c{i}"), field.data_type().clone(), true)).collect();
+        let time_column = spec.time.is_some().then(|| {
+            fields.push(Field::new("time", DataType::Int64, true));
+            fields.len() - 1
+        });
+        fields.push(Field::new("weight", DataType::Int64, false));
+        let table = TableDef {
+            operator: spec.operator,
+            name: ROWS.to_string(),
+            kind: TableKind::Additive,
+            schema: Arc::new(Schema::new(fields)),
+            time_column,
+        };
+        Ok(Self {
+            schema: Arc::clone(&spec.schema),
+            see: spec.see,
+            retracting: spec.retracting,
+            time: spec.time.clone(),
+            whole: converter(order.len())?,
+            partition: prefix(of_partition)?,
+            ordered: prefix(ordered)?,
+            order: order.into_iter().map(|(column, _)| column).collect(),
+            rows: BTreeMap::new(),
+            key_bytes: 0,
+            by_time: BTreeMap::new(),
+            table,
+            unsaved: Vec::new(),
+            unsaved_eviction: None,
+        })
+    }
+
+    fn keys(&self, rows: &RecordBatch) -> Result<Keys> {
+        let columns: Vec<ArrayRef> = self.order.iter().map(|c| Arc::clone(rows.column(*c))).collect();
+        let ends = |prefix: &Option<(usize, RowConverter)>| match prefix {
+            Some((first, converter)) => {
+                let prefixes = converter.convert_columns(&columns[..*first])?;
+                Ok(prefixes.iter().map(|prefix| prefix.data().len()).collect())
+            }
+            None => Ok::<_, Error>(vec![0; rows.num_rows()]),
+        };
+        let (partition, ordered) = (ends(&self.partition)?, ends(&self.ordered)?);
+        Ok(Keys { whole: self.whole.convert_columns(&columns)?, partition, ordered })
+    }
+
+    /// Adds weights to rows.
+    fn apply(&mut self, delta: &Delta, keys: &Keys) -> Result<()> {
+        let times = self.time.as_ref().map(|time| times_in(delta.rows.column(time.column), time.field));
+        let times = times.transpose()?;
+        for (row, weight) in delta.weights.iter().enumerate() {
+            self.add(keys.key(row), Entry { weight: *weight, ordered: keys.ordered[row] as u32 })?;
+            if let Some(times) = times.as_ref().filter(|times| times.is_valid(row)) {
+                self.place(times.value(row), keys.partition(row));
+            }
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, key: &[u8], entry: Entry) -> Result<()> {
+        let known = self.rows.get_mut(key);
+        let weight = known.as_ref().map_or(0, |known| known.weight) + entry.weight;
+        match known {
+            _ if weight < 0 => {
+                return Err(Error::data(
+                    "a row is taken back that was never given; a change stream must delete only what it inserted",
+                ));
+            }
+            Some(_) if weight == 0 => {
+                self.rows.remove(key);
+                self.key_bytes -= key.len();
+            }
+            Some(known) => known.weight = weight,
+            None if weight == 0 => {}
+            None => {
+                self.key_bytes += key.len();
+                self.rows.insert(key.into(), entry);
+            }
+        }
+        Ok(())
+    }
+
+    /// Says when a partition leaves, as long as it has rows.
+    fn place(&mut self, time: i64, partition: &[u8]) {
+        let there = self.of_partition(partition).next().is_some();
+        let places = self.by_time.entry(time).or_default();
+        if !there {
+            places.remove(partition);
+        } else if !places.contains(partition) {
+            places.insert(partition.into());
+        }
+        if places.is_empty() {
+            self.by_time.remove(&time);
+        }
+    }
+
+    fn of_partition<'a>(&'a self, partition: &'a [u8]) -> impl Iterator<Item = (&'a Key, &'a Entry)> + 'a {
+        let from = self.rows.range::<[u8], _>((Included(partition), Unbounded));
+        from.take_while(move |(key, _)| key.starts_with(partition))
+    }
+
+    /// The first rows of a partition.
+    fn first<'a>(&'a self, first: First, partition: &'a [u8]) -> Vec<(&'a Key, &'a Entry)> {
+        let (mut rows, mut values) = (0_usize, 0_usize);
+        let mut last: Option<&[u8]> = None;
+        let mut found = Vec::new();
+        for (key, entry) in self.of_partition(partition) {
+            let value = &key[..entry.ordered as usize];
+            let same = last == Some(value);
+            let more = match first {
+                First::Rows(most) => rows < most,
+                First::Ranks(most) => rows < most || (same && most > 0),
+                First::Values(most) => values < most || (same && most > 0),
+            };
+            if !more {
+                break;
+            }
+            values += usize::from(!same);
+            rows = rows.saturating_add(entry.weight.max(0) as usize);
+            last = Some(value);
+            found.push((key, entry));
+        }
+        found
+    }
+
+    /// Rows from their keys, each as often as it is there.
+    fn decode(&self, keys: &[(&[u8], i64)]) -> Result<Delta> {
+        let parser = self.whole.parser();
+        let columns = self.whole.convert_rows(keys.iter().map(|(key, _)| parser.parse(key)))?;
+        let mut placed: Vec<Option<ArrayRef>> = vec![None; columns.len()];
+        for (column, place) in columns.into_iter().zip(&self.order) {
+            let own = self.schema.field(*place).data_type();
+            // Dictionaries come back as their values.
+            placed[*place] = Some(if column.data_type() == own { column } else { cast(&column, own)? });
+        }
+        let columns = placed.into_iter().flatten().collect();
+        let rows = batch_of(&self.schema, columns, keys.len())?;
+        Ok(Delta { rows, weights: keys.iter().map(|(_, weight)| *weight).collect() })
+    }
+
+    /// The same, with copies in place of weights.
+    fn decode_copies(&self, keys: &[(&[u8], i64)]) -> Result<RecordBatch> {
+        let Delta { rows, weights } = self.decode(keys)?;
+        if weights.iter().all(|weight| *weight == 1) {
+            return Ok(rows);
+        }
+        let copies = weights.iter().enumerate();
+        let copies =
+            copies.flat_map(|(row, copies)| std::iter::repeat_n(row as u32, (*copies).max(0) as usize));
+        Ok(take_record_batch(&rows, &copies.collect::<UInt32Array>())?)
+    }
+
+    /// Applies changes, and gives the first rows of the partitions where these changed.
+    fn change_first(&mut self, first: First, delta: Delta, durable: bool) -> Result<Seen> {
+        let keys = self.keys(&delta.rows)?;
+        let touched: BTreeSet<Key> = (0..delta.len()).map(|row| keys.partition(row).into()).collect();
+        let first_of = |rows: &Self, partition: &Key| -> Vec<(Key, i64)> {
+            rows.first(first, partition).into_iter().map(|(key, entry)| (key.clone(), entry.weight)).collect()
+        };
+        let before: Vec<Vec<(Key, i64)>> =
+            touched.iter().map(|partition| first_of(self, partition)).collect();
+        self.apply(&delta, &keys)?;
+        let dropped = if self.retracting { None } else { self.drop_others(first, &touched)? };
+        let (mut lost, mut given) = (Vec::new(), Vec::new());
+        for (partition, before) in touched.iter().zip(before) {
+            let after = first_of(self, partition);
+            if before != after {
+                lost.extend(before);
+                given.extend(after);
+            }
+        }
+        let seen = |keys: &[(Key, i64)]| {
+            let keys: Vec<(&[u8], i64)> = keys.iter().map(|(key, weight)| (key.as_ref(), *weight)).collect();
+            self.decode_copies(&keys)
+        };
+        let seen = Seen { before: seen(&lost)?, after: seen(&given)? };
+        if durable {
+            let changed = match dropped {
+                Some(dropped) => delta.plus(dropped)?.consolidated()?,
+                None => delta,
+            };
+            if changed.len() > 0 {
+                self.unsaved.push(self.saved(&changed)?);
+            }
+        }
+        Ok(seen)
+    }
+
+    /// Forgets rows that can never be among the first again, since none of these is taken back.
+    fn drop_others(&mut self, first: First, touched: &BTreeSet<Key>) -> Result<Option<Delta>> {
+        let mut others: Vec<(Key, i64)> = Vec::new();
+        for partition in touched {
+            let kept = self.first(first, partition).len();
+            let beyond = self.of_partition(partition).skip(kept);
+            others.extend(beyond.map(|(key, entry)| (key.clone(), entry.weight)));
+        }
+        for (key, _) in &others {
+            self.rows.remove(key);
+            self.key_bytes -= key.len();
+        }
+        let taken_back: Vec<(&[u8], i64)> =
+            others.iter().map(|(key, weight)| (key.as_ref(), -weight)).collect();
+        if taken_back.is_empty() { Ok(None) } else { self.decode(&taken_back).map(Some) }
+    }
+
+    /// Applies changes, and gives the rows around them.
+    fn change_near(&mut self, distance: usize, delta: Delta, durable: bool) -> Result<Seen> {
+        let keys = self.keys(&delta.rows)?;
+        self.apply(&delta, &keys)?;
+        let changed = (0..delta.len()).map(|row| (keys.key(row), delta.weights[row]));
+        let changed: BTreeMap<&[u8], i64> = changed.collect();
+        let mut regions: BTreeMap<&[u8], &[u8]> = BTreeMap::new();
+        for row in 0..delta.len() {
+            let (key, partition) = (keys.key(row), keys.partition(row));
+            let back = self.rows.range::<[u8], _>((Unbounded, Excluded(key))).rev();
+            let from = walk(back, partition, distance, &changed).unwrap_or(key);
+            let on = self.rows.range::<[u8], _>((Excluded(key), Unbounded));
+            let to = walk(on, partition, distance, &changed).unwrap_or(key);
+            let end = regions.entry(from).or_insert(to);
+            *end = (*end).max(to);
+        }
+        let mut after: BTreeMap<&[u8], i64> = BTreeMap::new();
+        for (from, to) in regions {
+            let range = self.rows.range::<[u8], _>((Included(from), Included(to)));
+            after.extend(range.map(|(key, entry)| (key.as_ref(), entry.weight)));
+        }
+        let mut before = after.clone();
+        for (key, weight) in &changed {
+            let entry = before.entry(key).or_default();
+            *entry -= weight;
+        }
+        let seen = |rows: BTreeMap<&[u8], i64>| {
+            self.decode_copies(&rows.into_iter().filter(|(_, weight)| *weight > 0).collect::<Vec<_>>())
+        };
+        let seen = Seen { before: seen(before)?, after: seen(after)? };
+        if durable {
+            self.unsaved.push(self.saved(&delta)?);
+        }
+        Ok(seen)
+    }
+
+    /// Rows as the checkpoint keeps them.
+    fn saved(&self, delta: &Delta) -> Result<RecordBatch> {
+        let mut columns = delta.rows.columns().to_vec();
+        if let Some(time) = &self.time {
+            columns.push(Arc::new(times_in(&columns[time.column], time.field)?));
+        }
+        columns.push(Arc::new(Int64Array::from(delta.weights.clone())));
+        Ok(RecordBatch::try_new(Arc::clone(&self.table.schema), columns)?)
+    }
+}
+
+/// The last key on a way that leaves so many rows behind which did not change, and does not leave the partition.
+fn walk<'a>(
+    way: impl Iterator<Item = (&'a Key, &'a Entry)>,
+    partition: &[u8],
+    distance: usize,
+    changed: &BTreeMap<&[u8], i64>,
+) -> Option<&'a [u8]> {
+    let mut behind = 0_usize;
+    let mut last = None;
+    for (key, entry) in way.take_while(|(key, _)| key.starts_with(partition)) {
+        if behind >= distance {
+            break;
+        }
+        last = Some(key.as_ref());
+        if !changed.contains_key(key.as_ref()) {
+            behind = behind.saturating_add(entry.weight.max(0) as usize);
+        }
+    }
+    last
+}
+
+impl Kept for OrderedRows {
+    fn change(&mut self, delta: Delta, durable: bool) -> Result<Seen> {
+        match self.see {
+            See::First(first) => self.change_first(first, delta, durable),
+            See::Near { rows } => self.change_near(rows, delta, durable),
+            See::All => Err(Error::internal("rows in order of which all are seen")),
+        }
+    }
+
+    fn leave(&mut self, bound: i64, durable: bool) -> Result<Option<RecordBatch>> {
+        let later = self.by_time.split_off(&bound);
+        let gone = std::mem::replace(&mut self.by_time, later);
+        let gone: BTreeSet<Key> = gone.into_values().flatten().collect();
+        if gone.is_empty() {
+            return Ok(None);
+        }
+        let mut seen: Vec<(Key, i64)> = Vec::new();
+        for partition in &gone {
+            let all: Vec<(Key, i64)> =
+                self.of_partition(partition).map(|(key, entry)| (key.clone(), entry.weight)).collect();
+            let kept = match self.see {
+                See::First(first) => self.first(first, partition).len(),
+                _ => all.len(),
+            };
+            for (key, _) in &all {
+                self.rows.remove(key);
+                self.key_bytes -= key.len();
+            }
+            seen.extend(all.into_iter().take(kept));
+        }
+        if durable {
+            self.unsaved_eviction = Some(bound);
+        }
+        let seen: Vec<(&[u8], i64)> = seen.iter().map(|(key, weight)| (key.as_ref(), *weight)).collect();
+        self.decode_copies(&seen).map(Some)
+    }
+
+    fn has_below(&self, bound: i64) -> bool {
+        self.by_time.keys().next().is_some_and(|first| *first < bound)
+    }
+
+    fn table(&self) -> &TableDef {
+        &self.table
+    }
+
+    fn take_delta(&mut self) -> TableDelta {
+        TableDelta {
+            table: self.table.clone(),
+            upserts: std::mem::take(&mut self.unsaved),
+            deletes: Vec::new(),
+            evict_below: self.unsaved_eviction.take(),
+        }
+    }
+
+    fn restore(&mut self, rows: &RecordBatch) -> Result<()> {
+        let own = self.schema.fields().len();
+        let weights = rows.columns().last().and_then(|column| column.as_primitive_opt::<Int64Type>());
+        let weights = weights.filter(|_| rows.num_columns() == self.table.schema.fields().len());
+        let weights = weights.ok_or_else(|| {
+            Error::data(format!("saved rows are not of this table: table=`{}`", self.table.name))
+        })?;
+        let columns = rows.columns()[..own].to_vec();
+        let delta = Delta {
+            rows: batch_of(&self.schema, columns, rows.num_rows())?,
+            weights: weights.values().to_vec(),
+        };
+        let keys = self.keys(&delta.rows)?;
+        self.apply(&delta, &keys)
+    }
+
+    fn snapshot(&self) -> Result<Vec<RecordBatch>> {
+        let keys: Vec<(&[u8], i64)> =
+            self.rows.iter().map(|(key, entry)| (key.as_ref(), entry.weight)).collect();
+        if keys.is_empty() { Ok(Vec::new()) } else { Ok(vec![self.saved(&self.decode(&keys)?)?]) }
+    }
+
+    fn rows(&self) -> usize {
+        self.rows.len()
+    }
+
+    fn bytes(&self) -> usize {
+        self.key_bytes + self.rows.len() * ENTRY_BYTES
+    }
+}
