@@ -11,10 +11,12 @@
 use acequia::Shards;
 use acequia::exec::{
     AggregateOperator, AggregateSpec, BatchContext, DropDuplicatesOperator, DropDuplicatesSpec, Emit, Expiry,
-    Operator, Sharding,
+    First, Operator, PartitionsOperator, PartitionsSpec, Relation, See, Sharding, WEIGHT,
 };
-use acequia_core::{BatchId, OperatorId, Timestamp, Watermark};
+use acequia_core::{BatchId, OperatorId, Result, Timestamp, Watermark};
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
+use arrow::compute::SortOptions;
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::aggregates::AggregateExec;
@@ -154,5 +156,70 @@ fn duplicates(criterion: &mut Criterion) {
     );
 }
 
-criterion_group!(benches, aggregates, shards, duplicates);
+/// A relation that gives its rows: what is left is the operator.
+struct Same(SchemaRef);
+
+impl Relation for Same {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.0)
+    }
+
+    fn over(&mut self, rows: RecordBatch) -> Result<Vec<RecordBatch>> {
+        Ok(vec![rows])
+    }
+}
+
+/// Rows with this weight.
+fn weighted(rows: &RecordBatch, weight: i64) -> RecordBatch {
+    let mut fields = rows.schema().fields().to_vec();
+    fields.push(Arc::new(Field::new(WEIGHT, DataType::Int64, false)));
+    let mut columns = rows.columns().to_vec();
+    columns.push(Arc::new(Int64Array::from_value(weight, rows.num_rows())));
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).unwrap()
+}
+
+/// A hundred rows that come and a hundred that go again, over partitions of ten rows each, or all rows in one.
+fn partitions(criterion: &mut Criterion) {
+    const CHANGES: usize = 100;
+    let cases = [
+        ("first 10 of all", vec![], See::First(First::Rows(10))),
+        ("first 3 by key", vec![0], See::First(First::Rows(3))),
+        ("3 around a change", vec![], See::Near { rows: 3 }),
+        ("all by key", vec![0], See::All),
+    ];
+    for state in [100_000, 1_000_000] {
+        let keys = state as i64 / 10;
+        for (name, partition, see) in cases.clone() {
+            let all = rows(keys, state, 0);
+            let spec = PartitionsSpec {
+                operator: OperatorId(1),
+                schema: all.schema(),
+                partition,
+                order: vec![(3, SortOptions::default())],
+                retracting: true,
+                time: None,
+                emit: Emit::Changes,
+                see,
+            };
+            let mut operator = PartitionsOperator::try_new(spec, Box::new(Same(all.schema()))).unwrap();
+            run(&mut operator, 0, &weighted(&all, 1));
+            let changes: Vec<RecordBatch> =
+                (1..33).map(|seed| rows(keys, CHANGES, seed).slice(0, CHANGES)).collect();
+            run(&mut operator, 1, &weighted(&changes[0], 1));
+            let mut batch = 1;
+            let mut group = criterion.benchmark_group("partitions");
+            group.bench_function(BenchmarkId::new(name, state), |bencher| {
+                bencher.iter(|| {
+                    let (gone, come) = (&changes[(batch - 1) % 32], &changes[batch % 32]);
+                    batch += 1;
+                    operator.push(&at(batch as u64), 0, weighted(gone, -1)).unwrap();
+                    run(&mut operator, batch as u64, &weighted(come, 1))
+                });
+            });
+            group.finish();
+        }
+    }
+}
+
+criterion_group!(benches, aggregates, shards, duplicates, partitions);
 criterion_main!(benches);

@@ -340,7 +340,8 @@ impl OrderedRows {
     }
 }
 
-/// The last key on a way that leaves so many rows behind which did not change, and does not leave the partition.
+/// The last key on a way that leaves so many rows behind which did not change, and does not leave the partition. It ends
+/// at another change, which has a way of its own: else each of many would walk over all others.
 fn walk<'a>(
     way: impl Iterator<Item = (&'a Key, &'a Entry)>,
     partition: &[u8],
@@ -354,9 +355,10 @@ fn walk<'a>(
             break;
         }
         last = Some(key.as_ref());
-        if !changed.contains_key(key.as_ref()) {
-            behind = behind.saturating_add(entry.weight.max(0) as usize);
+        if changed.contains_key(key.as_ref()) {
+            break;
         }
+        behind = behind.saturating_add(entry.weight.max(0) as usize);
     }
     last
 }

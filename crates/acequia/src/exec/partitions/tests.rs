@@ -376,3 +376,30 @@ fn final_partitions_are_given_once_and_leave() {
         }
     }
 }
+
+/// Gives its rows.
+struct Same(SchemaRef);
+
+impl Relation for Same {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.0)
+    }
+
+    fn over(&mut self, rows: RecordBatch) -> Result<Vec<RecordBatch>> {
+        Ok(vec![rows])
+    }
+}
+
+#[test]
+fn many_changes_of_one_partition_do_not_walk_over_each_other() {
+    let case = Case { query: "", partition: &[], order: ORDER, see: See::Near { rows: 1 } };
+    let relation = Box::new(Same(batch(&[]).schema()));
+    let mut operator = PartitionsOperator::try_new(case.spec(false), relation).unwrap();
+    let rows: Vec<Row> = (0..50_000).map(|i| (Some(i), None, i, Some(i))).collect();
+    let given = |output: Vec<RecordBatch>| output.iter().map(RecordBatch::num_rows).sum::<usize>();
+    operator.push(&at(0, None), 0, batch(&rows)).unwrap();
+    // Were each of them to walk over all others, this would be billions of steps.
+    assert_eq!(given(operator.finish(&at(0, None)).unwrap()), rows.len());
+    operator.push(&at(1, None), 0, batch(&[(None, None, 7, None)])).unwrap();
+    assert_eq!(given(operator.finish(&at(1, None)).unwrap()), 1);
+}
