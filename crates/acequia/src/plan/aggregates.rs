@@ -3,16 +3,17 @@
 use super::build::{Builder, Change, Part, has_operator, merge, reads, times_of, with_inputs};
 use super::fingerprint::{self, fingerprint};
 use super::node::{Island, OperatorNode};
+use super::recompute::Recomputed;
 use super::reset::IslandTemplate;
 use super::time_key::time_key;
 use super::{explain, key, refuse, sessions};
 use crate::error::from_datafusion;
 use crate::exec::{AggregateSpec, Emit, Sharding, raw_input};
 use crate::functions::TimeColumn;
-use acequia_core::{Error, OutputMode, Result};
+use acequia_core::{Error, OperatorId, OutputMode, Result};
 use datafusion::common::Column;
 use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::logical_expr::{Aggregate, Expr, LogicalPlan};
+use datafusion::logical_expr::{Aggregate, Expr, GroupingSet, LogicalPlan};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::aggregates::AggregateExec;
 use std::sync::Arc;
@@ -40,29 +41,27 @@ impl Builder<'_> {
             Change::Snapshot => return merge(plan, vec![input], Change::Snapshot),
             change => change == Change::Retracting,
         };
-        let chained = has_operator(&input);
-        let (exprs, below) = if weighted {
-            with_own_casts(plan.expressions(), input.plan)?
-        } else {
-            (plan.expressions(), input.plan)
+        let session = sessions::groups_by_session(aggregate)?;
+        let (exprs, below) = match weighted {
+            true => with_own_casts(plan.expressions(), input.plan.clone())?,
+            false => (plan.expressions(), input.plan.clone()),
         };
-        let logical = with_inputs(plan, exprs, vec![below])?;
-        let physical = self.physical(&logical).await?;
+        let physical = self.physical(&with_inputs(plan, exprs, vec![below])?).await?;
         let exec = topmost_aggregate(&physical)?;
+        if weighted && (session || !takes_rows_back(exec)?) {
+            return self.recomputed_aggregate(plan, aggregate, session, input).await;
+        }
+        let chained = has_operator(&input);
         let template = IslandTemplate::new(raw_input(exec)?, Arc::clone(&self.task));
         let island = Island { template, inputs: input.inputs };
         let times = times_of(plan)?;
         let groups = &times[..plan.schema().fields().len() - aggregate.aggr_expr.len()];
-        let session = sessions::groups_by_session(aggregate)?;
         let time = if session { None } else { time_key(groups)? };
         let timed = if session { bounded(groups) } else { time.is_some() };
         let distinct = aggregate.aggr_expr.is_empty();
         let (emit, change) = self.emission(Shape { distinct, session, timed, weighted, upserts }, plan)?;
         let id = self.next_id();
         let spec = AggregateSpec { weighted, ..AggregateSpec::from_exec(exec, id, time, emit)? };
-        if weighted && (session || !spec.takes_rows_back()?) {
-            return Err(refuse::over_changes("this aggregate", self.mode));
-        }
         let (name, sharding) = if session {
             let spec = sessions::spec(spec, groups)?;
             ("session_aggregate", Sharding::session_aggregate(spec, self.shards)?)
@@ -80,6 +79,30 @@ impl Builder<'_> {
         reads(plan.schema(), node, change)
     }
 
+    /// An aggregate with a function that cannot take a row back: over all rows of the groups that change.
+    async fn recomputed_aggregate(
+        &mut self,
+        plan: &LogicalPlan,
+        aggregate: &Aggregate,
+        session: bool,
+        input: Part,
+    ) -> Result<Part> {
+        if session {
+            return Err(refuse::sessions_over_changes(self.mode));
+        }
+        if self.mode == OutputMode::Complete {
+            let whole = self.complete(input, &aggregate.input).await?;
+            return merge(plan, vec![whole], Change::Snapshot);
+        }
+        let partition = in_every_set(&aggregate.group_expr);
+        let of = Recomputed { name: "aggregate", plan, input: &aggregate.input, partition, order: vec![] };
+        self.recompute(input, of, |rows| {
+            let exprs = plan.expressions().into_iter().map(|expr| rows.rewritten(expr));
+            with_inputs(plan, exprs.collect::<Result<_>>()?, vec![rows.plan.clone()])
+        })
+        .await
+    }
+
     /// How an aggregate emits, and how its output changes.
     fn emission(&self, shape: Shape, plan: &LogicalPlan) -> Result<(Emit, Change)> {
         let Shape { distinct, session, timed, weighted, upserts } = shape;
@@ -92,6 +115,25 @@ impl Builder<'_> {
             OutputMode::Update | OutputMode::Changes => (Emit::Changes, Change::Retracting),
         })
     }
+}
+
+/// Whether each function of an aggregate over rows with weights can take rows back from what it keeps of a group.
+fn takes_rows_back(exec: &AggregateExec) -> Result<bool> {
+    AggregateSpec::from_exec(exec, OperatorId(0), None, Emit::Changes)?.takes_rows_back()
+}
+
+/// The group expressions that tell groups apart in every grouping set.
+fn in_every_set(group: &[Expr]) -> Vec<Expr> {
+    let of = |expr: &Expr| match expr {
+        Expr::GroupingSet(GroupingSet::GroupingSets(sets)) => {
+            let mut sets = sets.iter();
+            let first = sets.next().cloned().unwrap_or_default();
+            first.into_iter().filter(|expr| sets.clone().all(|set| set.contains(expr))).collect()
+        }
+        Expr::GroupingSet(_) => vec![],
+        plain => vec![plain.clone()],
+    };
+    group.iter().flat_map(of).collect()
 }
 
 /// The expressions of an aggregate and its input, with casts to Float64 in the aggregate itself. Where two functions

@@ -305,7 +305,7 @@ impl Builder<'_> {
     async fn drop_duplicates(&mut self, plan: &LogicalPlan, node: &DropDuplicates) -> Result<Part> {
         let input = self.part(node.input()).await?;
         if input.change != Change::InsertOnly {
-            return Err(refuse::over_changes("drop_duplicates", self.mode));
+            return Err(refuse::duplicates_of_changes(self.mode));
         }
         let chained = has_operator(&input);
         let physical = self.physical(&input.plan).await?;

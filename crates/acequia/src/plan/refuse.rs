@@ -33,10 +33,17 @@ pub(super) fn outer_join_never_final(kind: impl std::fmt::Display) -> Error {
     ))
 }
 
-/// A stateful operator over rows that another one takes back.
-pub(super) fn over_changes(operator: &str, mode: OutputMode) -> Error {
+/// `drop_duplicates` over rows that are taken back.
+pub(super) fn duplicates_of_changes(mode: OutputMode) -> Error {
     Error::unsupported(format!(
-        "{operator} over the changing result of an aggregate is not incremental yet in {mode} mode; use EMIT COMPLETE, or make the inner aggregate final with a window over an event-time column that has a watermark, and EMIT APPEND"
+        "drop_duplicates keeps the first row that comes, and of rows that are taken back none is the first, in {mode} mode; use SELECT DISTINCT ON (..) .. ORDER BY, or SELECT DISTINCT, or drop duplicates below the aggregate"
+    ))
+}
+
+/// Sessions of rows that are taken back.
+pub(super) fn sessions_over_changes(mode: OutputMode) -> Error {
+    Error::unsupported(format!(
+        "session windows over rows that are taken back, as those of an aggregate, are not incremental yet in {mode} mode; group by another window, or make sessions of the stream itself"
     ))
 }
 
