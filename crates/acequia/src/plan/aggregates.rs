@@ -8,7 +8,7 @@ use super::reset::IslandTemplate;
 use super::time_key::time_key;
 use super::{explain, key, refuse, sessions};
 use crate::error::from_datafusion;
-use crate::exec::{AggregateSpec, Emit, Sharding, raw_input};
+use crate::exec::{AggregateSpec, Emit, See, Sharding, raw_input};
 use crate::functions::TimeColumn;
 use acequia_core::{Error, OperatorId, OutputMode, Result};
 use datafusion::common::Column;
@@ -95,7 +95,14 @@ impl Builder<'_> {
             return merge(plan, vec![whole], Change::Snapshot);
         }
         let partition = in_every_set(&aggregate.group_expr);
-        let of = Recomputed { name: "aggregate", plan, input: &aggregate.input, partition, order: vec![] };
+        let of = Recomputed {
+            name: "aggregate",
+            plan,
+            input: &aggregate.input,
+            partition,
+            order: vec![],
+            see: See::All,
+        };
         self.recompute(input, of, |rows| {
             let exprs = plan.expressions().into_iter().map(|expr| rows.rewritten(expr));
             with_inputs(plan, exprs.collect::<Result<_>>()?, vec![rows.plan.clone()])
