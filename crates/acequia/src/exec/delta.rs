@@ -47,6 +47,12 @@ impl Delta {
     /// # Errors
     /// `Unsupported` for types that cannot be compared.
     pub(crate) fn consolidated(self) -> Result<Self> {
+        if self.rows.num_columns() == 0 {
+            // Rows without columns are all the same.
+            let net: i64 = self.weights.iter().sum();
+            let rows = batch_of(&self.rows.schema(), vec![], usize::from(net != 0))?;
+            return Ok(Self { rows, weights: vec![net; usize::from(net != 0)] });
+        }
         if self.len() < 2 {
             return if self.weights == [0] { self.take(&[]) } else { Ok(self) };
         }

@@ -5,6 +5,7 @@
 //! island. The exec gives the row stream away once per batch. It says that it is bounded and cooperative, has no
 //! statistics and takes no filters, so that nothing about one batch leaks into a plan that serves all of them.
 
+use super::unread::Unread;
 use arrow::compute::SortOptions;
 use async_trait::async_trait;
 use datafusion::arrow::datatypes::SchemaRef;
@@ -31,12 +32,19 @@ use std::sync::Arc;
 pub struct Slot {
     rows: Mutex<Option<SendableRecordBatchStream>>,
     projection: Mutex<Option<Vec<usize>>>,
+    unread: Unread,
 }
 
 impl Slot {
     /// Puts the rows of the next batch in, already projected to [`Slot::projection`].
     pub fn fill(&self, rows: SendableRecordBatchStream) {
+        self.unread.clear();
         *self.rows.lock() = Some(rows);
+    }
+
+    /// What the island has left of the rows.
+    pub(super) fn unread(&self) -> &Unread {
+        &self.unread
     }
 
     /// The columns of the table that the planned island reads, in this order; all when `None`.
@@ -130,6 +138,11 @@ impl DeltaExec {
         .with_scheduling_type(SchedulingType::Cooperative);
         Self { name, schema, slot, properties: Arc::new(properties) }
     }
+
+    /// Where its rows wait.
+    pub(super) fn slot(&self) -> &Arc<Slot> {
+        &self.slot
+    }
 }
 
 impl DisplayAs for DeltaExec {
@@ -180,7 +193,7 @@ impl ExecutionPlan for DeltaExec {
 
     fn execute(&self, _partition: usize, _context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
         match self.slot.rows.lock().take() {
-            Some(rows) => Ok(rows),
+            Some(rows) => Ok(self.slot.unread.watched(rows)),
             None => internal_err!("no rows were put into the slot of {}", self.name),
         }
     }

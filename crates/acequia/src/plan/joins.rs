@@ -14,7 +14,7 @@ use arrow::datatypes::{DataType, Schema, SchemaRef, TimeUnit};
 use datafusion::common::{DFSchema, JoinSide as Place, JoinType, NullEquality};
 use datafusion::logical_expr::execution_props::ExecutionProps;
 use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
-use datafusion::logical_expr::{Expr, Join, LogicalPlan, Projection};
+use datafusion::logical_expr::{Expr, Join, LogicalPlan, Projection, lit};
 use datafusion::physical_expr::create_physical_expr;
 use datafusion::physical_plan::joins::utils::{ColumnIndex, JoinFilter};
 use std::sync::Arc;
@@ -104,6 +104,10 @@ impl Builder<'_> {
             if known.is_none() {
                 exprs.push(expr.clone().alias(format!("__join_key_{}", exprs.len())));
             }
+        }
+        if exprs.is_empty() {
+            // Rows are kept in arrays, of which there must be one.
+            exprs.push(lit(true).alias("__row"));
         }
         let computed = exprs.len();
         if retracting {

@@ -28,6 +28,7 @@ mod see;
 mod sessions;
 mod static_join;
 mod time_key;
+mod unread;
 mod views;
 mod watermark;
 

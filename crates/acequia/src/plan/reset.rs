@@ -5,7 +5,7 @@
 //! static data, for the join types whose build side holds nothing about the probing rows. It is then built once for
 //! the life of the query instead of once per batch.
 
-use super::delta::DeltaExec;
+use super::delta::{DeltaExec, Slot};
 use super::watermark::WatermarkExec;
 use datafusion::common::{JoinType, Result};
 use datafusion::execution::TaskContext;
@@ -14,7 +14,9 @@ use datafusion::physical_plan::execution_plan::{ChildrenPropertiesMode, ReplaceC
 use datafusion::physical_plan::filter::FilterExec;
 use datafusion::physical_plan::joins::{HashJoinExec, PartitionMode};
 use datafusion::physical_plan::projection::ProjectionExec;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{ExecutionPlan, SendableRecordBatchStream, execute_stream};
+use futures::{TryStreamExt, stream};
 use std::sync::Arc;
 
 /// A physical plan that can be run for every batch.
@@ -24,13 +26,19 @@ pub struct IslandTemplate {
     task: Arc<TaskContext>,
     row_wise: bool,
     computes: bool,
+    /// The slots of a plan that may end before it has read them, as it is not computed row by row.
+    slots: Vec<Arc<Slot>>,
 }
 
 impl IslandTemplate {
     /// A template from a plan that has not been executed.
     pub fn new(plan: Arc<dyn ExecutionPlan>, task: Arc<TaskContext>) -> Arc<Self> {
         let (row_wise, computes) = (is_row_wise(&plan), computes(&plan));
-        Arc::new(Self { plan, task, row_wise, computes })
+        let mut slots = Vec::new();
+        if !row_wise {
+            slots_of(&plan, &mut slots);
+        }
+        Arc::new(Self { plan, task, row_wise, computes, slots })
     }
 
     /// Whether the plan gives the same whether it sees the rows of a batch at once or part by part. Parts may then be
@@ -49,13 +57,37 @@ impl IslandTemplate {
         &self.plan
     }
 
-    /// Runs a copy for one batch, whose rows are in the slots already.
+    /// Runs a copy for one batch, whose rows are in the slots already. These are read to their end.
     ///
     /// # Errors
     /// What the plan's nodes say when they start.
     pub fn run(&self) -> Result<SendableRecordBatchStream> {
-        execute_stream(reset(&self.plan)?, Arc::clone(&self.task))
+        let rows = execute_stream(reset(&self.plan)?, Arc::clone(&self.task))?;
+        if self.slots.is_empty() {
+            return Ok(rows);
+        }
+        let (schema, slots) = (rows.schema(), self.slots.clone());
+        let rows = stream::try_unfold((Some(rows), slots), |(rows, slots)| async move {
+            let Some(mut rows) = rows else { return Ok(None) };
+            if let Some(batch) = rows.try_next().await? {
+                return Ok(Some((batch, (Some(rows), slots))));
+            }
+            // What the plan has not read is known when its streams are gone.
+            drop(rows);
+            for slot in slots {
+                slot.unread().read().await?;
+            }
+            Ok(None)
+        });
+        Ok(Box::pin(RecordBatchStreamAdapter::new(schema, rows)))
     }
+}
+
+fn slots_of(plan: &Arc<dyn ExecutionPlan>, slots: &mut Vec<Arc<Slot>>) {
+    if let Some(leaf) = plan.downcast_ref::<DeltaExec>() {
+        slots.push(Arc::clone(leaf.slot()));
+    }
+    plan.children().into_iter().for_each(|child| slots_of(child, slots));
 }
 
 fn reset(plan: &Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {

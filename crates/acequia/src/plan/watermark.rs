@@ -1,5 +1,6 @@
 //! The physical side of `WATERMARK FOR`: passes rows through and remembers the latest event time among them.
 
+use super::delta::{DeltaExec, Slot};
 use crate::functions::EventTimeWatermark;
 use acequia_core::Timestamp;
 use arrow::array::{Array, ArrayRef, RecordBatch, cast::AsArray};
@@ -153,7 +154,8 @@ impl ExtensionPlanner for WatermarkPlanner {
         let Some(node) = node.as_any().downcast_ref::<EventTimeWatermark>() else { return Ok(None) };
         let observer = self.observers.get(node.id(), node.delay());
         let input = Arc::clone(&physical_inputs[0]);
-        Ok(Some(Arc::new(WatermarkExec { input, column: node.column_index()?, observer })))
+        let slot = slot_below(&input);
+        Ok(Some(Arc::new(WatermarkExec { input, column: node.column_index()?, observer, slot })))
     }
 }
 
@@ -163,6 +165,16 @@ pub(super) struct WatermarkExec {
     input: Arc<dyn ExecutionPlan>,
     column: usize,
     observer: Arc<EventTimeObserver>,
+    /// Where the rows wait, if they come from one place.
+    slot: Option<Arc<Slot>>,
+}
+
+fn slot_below(plan: &Arc<dyn ExecutionPlan>) -> Option<Arc<Slot>> {
+    match plan.children()[..] {
+        [] => plan.downcast_ref::<DeltaExec>().map(|leaf| Arc::clone(leaf.slot())),
+        [child] => slot_below(child),
+        _ => None,
+    }
 }
 
 impl DisplayAs for WatermarkExec {
@@ -205,7 +217,8 @@ impl ExecutionPlan for WatermarkExec {
         _options: ReplaceChildrenOptions,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let Some(input) = children.pop() else { return internal_err!("WatermarkExec has one input") };
-        Ok(Arc::new(Self { input, column: self.column, observer: Arc::clone(&self.observer) }))
+        let (observer, slot) = (Arc::clone(&self.observer), self.slot.clone());
+        Ok(Arc::new(Self { input, column: self.column, observer, slot }))
     }
 
     fn with_new_children(
@@ -222,7 +235,12 @@ impl ExecutionPlan for WatermarkExec {
             let result = observer.observe(batch.column(column)).map(|()| batch);
             futures::future::ready(result)
         });
-        Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), observed)))
+        let observed: SendableRecordBatchStream =
+            Box::pin(RecordBatchStreamAdapter::new(self.schema(), observed));
+        Ok(match &self.slot {
+            Some(slot) => slot.unread().watched(observed),
+            None => observed,
+        })
     }
 }
 

@@ -1,0 +1,11 @@
+-- Of an input only how many rows it has, also when the result is nothing but constants.
+CREATE STREAM a (k BIGINT);
+CREATE STREAM b (k BIGINT);
+CREATE STREAM c (k BIGINT);
+SELECT 1 AS one FROM a JOIN b ON a.k = b.k CROSS JOIN c EMIT CHANGES;
+SELECT a.k FROM a WHERE EXISTS (SELECT 1 FROM b JOIN c ON true) EMIT CHANGES;
+SELECT 1 AS one FROM a LEFT JOIN (SELECT 1 AS x FROM b) ON true EMIT CHANGES;
+INSERT INTO c VALUES (1), (2);
+INSERT INTO a VALUES (1), (1), (NULL);
+INSERT INTO b VALUES (1);
+INSERT INTO b VALUES (2), (1);
