@@ -22,7 +22,7 @@ use arrow::compute::{SortOptions, cast, concat_batches, filter_record_batch, not
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use arrow::row::{RowConverter, SortField};
 use datafusion::catalog::MemTable;
-use datafusion::common::tree_node::Transformed;
+use datafusion::common::tree_node::{Transformed, TreeNodeRecursion};
 use datafusion::common::{Column, DFSchema, DataFusionError, TableReference};
 use datafusion::datasource::{provider_as_source, source_as_provider};
 use datafusion::logical_expr::{
@@ -56,8 +56,7 @@ pub async fn answer(
     let plan = resolve_windows(query.clone()).map_err(from_datafusion)?;
     let answer = Answer { context, mode, batches };
     let plan = answer.node(&plan).await?;
-    // What is left are streams in subqueries.
-    answer.run(with_rows(plan, batches)?).await
+    answer.run(plan).await
 }
 
 pub(super) struct Answer<'a> {
@@ -150,7 +149,11 @@ impl Answer<'_> {
     }
 
     pub(super) fn keeps(&self, plan: &LogicalPlan) -> Result<bool> {
-        if is_streaming(plan) && (Order::of(plan).is_some() || self.stateful(plan)?.is_some()) {
+        if is_streaming(plan)
+            && (Order::of(plan).is_some()
+                || self.stateful(plan)?.is_some()
+                || has_subquery_over_streams(plan)?)
+        {
             return Ok(true);
         }
         plan.inputs().into_iter().try_fold(false, |found, input| Ok(found || self.keeps(input)?))
@@ -227,9 +230,21 @@ impl Answer<'_> {
     }
 
     pub(super) async fn run(&self, plan: LogicalPlan) -> Result<Vec<RecordBatch>> {
+        // What is left are streams in subqueries.
+        let plan = with_rows(plan, self.batches)?;
         let frame = self.context.execute_logical_plan(plan).await.map_err(from_datafusion)?;
         frame.collect().await.map_err(from_datafusion)
     }
+}
+
+/// Whether expressions of the node read streams, which makes a join of it.
+fn has_subquery_over_streams(plan: &LogicalPlan) -> Result<bool> {
+    let mut found = false;
+    let walked = plan.apply_subqueries(|subquery| {
+        found |= is_streaming(subquery);
+        Ok(TreeNodeRecursion::Continue)
+    });
+    walked.map(|_| found).map_err(from_datafusion)
 }
 
 /// By what a node tells rows apart, and orders them.
