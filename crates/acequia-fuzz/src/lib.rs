@@ -10,11 +10,14 @@
 //! | `checkpoint` | records and segments of a checkpoint | the kept checkpoints |
 //!
 //! `scripts/fuzz.sh` runs them under libFuzzer; the tests of this crate run every seed, and seeds that were damaged.
+//!
+//! [`queries`] is of another kind: random queries whose answers are compared with batch.
 
 pub mod checkpoint;
 pub mod decode;
 pub mod options;
 pub mod plan;
+pub mod queries;
 pub mod sql;
 
 /// A function that takes any bytes.

@@ -3,6 +3,7 @@
 
 use acequia_fuzz::TARGETS;
 use acequia_fuzz::checkpoint::pack;
+use acequia_fuzz::queries::check;
 use std::path::{Path, PathBuf};
 
 fn inside(place: &str) -> PathBuf {
@@ -113,4 +114,18 @@ fn seeds_hold_the_kept_checkpoints() {
         let seed = inside("corpus/checkpoint").join(&name);
         assert_eq!(std::fs::read(&seed).ok(), Some(packed), "{name}: pack the checkpoint again");
     }
+}
+
+/// Of a hundred generated queries so many may be refused as not incremental, at most.
+const REFUSED: u64 = 6;
+
+#[test]
+fn random_queries_give_the_batch_answer_after_every_batch() {
+    const QUERIES: u64 = 200;
+    let summary = check(0..QUERIES, 2, |_, _| {});
+    println!("{summary}");
+    assert!(summary.wrong.is_empty(), "{summary}");
+    assert!(summary.checks as u64 > 2 * summary.right, "{summary}");
+    assert!(summary.refusals() * 100 <= REFUSED * QUERIES, "{summary}");
+    assert!(summary.thrown_away() * 20 <= QUERIES, "{summary}");
 }
