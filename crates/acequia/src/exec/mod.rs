@@ -24,17 +24,17 @@ mod sharded;
 #[cfg(test)]
 mod twin;
 
-pub use aggregate::{AggregateOperator, AggregateSpec, Emit, TimeBound, TimeKey, raw_input};
+pub use aggregate::{AggregateOperator, AggregateSpec, Emit, KeyedRows, TimeBound, TimeKey, raw_input};
 pub use drop_duplicates::{DropDuplicatesOperator, DropDuplicatesSpec, Expiry};
 pub use first_rows::{FirstRowsOperator, FirstRowsSpec};
 pub use join::{JoinEmit, JoinEviction, JoinOperator, JoinSide, JoinSpec};
 pub use materialize::{MaterializeOperator, MaterializeSpec};
 pub use partitions::{First, PartitionsOperator, PartitionsSpec, Relation, See};
 pub use session_aggregate::{SessionAggregateOperator, SessionColumns, SessionSpec};
-pub use sharded::{Routed, Routing, Sharding, Shards};
+pub use sharded::{Sharding, Shards};
 
 use acequia_core::state::Stateful;
-use acequia_core::{BatchId, Error, Result, Timestamp, Watermark};
+use acequia_core::{BatchId, Result, Timestamp, Watermark};
 use arrow::array::{Int64Array, RecordBatch};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use std::num::NonZeroUsize;
@@ -66,6 +66,40 @@ pub struct BatchContext {
     pub durable: bool,
 }
 
+/// What can be done with the rows of an operator's only input before it takes them, on any thread: it depends on
+/// nothing but the rows.
+pub trait Prepare: Send + Sync {
+    /// The rows, in their order.
+    ///
+    /// # Errors
+    /// `Data` for values that cannot be computed with.
+    fn prepare(&self, rows: RecordBatch) -> Result<Vec<Prepared>>;
+}
+
+/// Rows that were prepared.
+pub enum Prepared {
+    /// Nothing more is known of them.
+    Rows(RecordBatch),
+    /// They belong to this shard.
+    Shard(usize, RecordBatch),
+    /// Their keys are known.
+    Keyed(RecordBatch, KeyedRows),
+}
+
+impl Prepared {
+    fn rows(&self) -> &RecordBatch {
+        match self {
+            Self::Rows(rows) | Self::Shard(_, rows) | Self::Keyed(rows, _) => rows,
+        }
+    }
+
+    fn into_rows(self) -> RecordBatch {
+        match self {
+            Self::Rows(rows) | Self::Shard(_, rows) | Self::Keyed(rows, _) => rows,
+        }
+    }
+}
+
 /// A stateful operator.
 pub trait Operator: Stateful + Send {
     /// The columns of what it emits, [`WEIGHT`] included where the edge is retracting.
@@ -77,18 +111,17 @@ pub trait Operator: Stateful + Send {
     /// `Data` for values that cannot be computed with; the batch then fails and the operator is thrown away.
     fn push(&mut self, context: &BatchContext, input: usize, batch: RecordBatch) -> Result<()>;
 
-    /// How rows are to be prepared that come to [`Operator::push_routed`] instead, which can be done on any thread; none
-    /// when they need not be.
-    fn routing(&self) -> Option<Arc<Routing>> {
+    /// How rows can be prepared that come to [`Operator::push_prepared`] instead; none when there is nothing to gain.
+    fn preparation(&self) -> Option<Arc<dyn Prepare>> {
         None
     }
 
-    /// Takes rows that [`Operator::routing`] has routed.
+    /// Takes rows that [`Operator::preparation`] has prepared, in this batch.
     ///
     /// # Errors
     /// As [`Operator::push`].
-    fn push_routed(&mut self, _context: &BatchContext, _rows: Vec<Routed>) -> Result<()> {
-        Err(Error::internal("rows were routed for an operator in one piece"))
+    fn push_prepared(&mut self, context: &BatchContext, rows: Vec<Prepared>) -> Result<()> {
+        rows.into_iter().try_for_each(|rows| self.push(context, 0, rows.into_rows()))
     }
 
     /// Ends the batch: gives what changed in the output, then evicts what the watermark has passed.

@@ -2,8 +2,8 @@
 //!
 //! Rows are pulled through islands as streams. An operator drains its inputs, is finished, and gives its output as a
 //! stream in turn. All of this runs on the query's own thread, but for islands that compute row by row
-//! ([`crate::plan::IslandTemplate::is_row_wise`]) and the routing of rows to shards: each part of a large batch goes
-//! through both on a thread of the pool.
+//! ([`crate::plan::IslandTemplate::is_row_wise`]) and what operators let be done with rows beforehand
+//! ([`crate::exec::Prepare`]): each part of a large batch goes through both on a thread of the pool.
 
 use super::parts::{RowWise, in_parts};
 use crate::error::{from_datafusion, into_datafusion};
@@ -65,15 +65,15 @@ impl BatchRun<'_> {
             context.late_watermark = self.previous;
         }
         for (index, input) in node.inputs.iter_mut().enumerate() {
-            if let Some(routing) = node.operator.routing() {
+            if let Some(preparation) = node.operator.preparation().filter(|_| cores() > 1) {
                 let (rows, island) = match row_wise(input) {
                     Some((row_wise, node)) => (self.node(node).await?, Some(row_wise)),
                     None => (self.island(input).await?, None),
                 };
-                let route = move |rows: RecordBatch| routing.route(rows).map_err(into_datafusion);
-                let mut routed = Box::pin(in_parts(rows, island, route));
-                while let Some(rows) = routed.try_next().await.map_err(from_datafusion)? {
-                    node.operator.push_routed(&context, rows)?;
+                let prepare = move |rows: RecordBatch| preparation.prepare(rows).map_err(into_datafusion);
+                let mut prepared = Box::pin(in_parts(rows, island, prepare));
+                while let Some(rows) = prepared.try_next().await.map_err(from_datafusion)? {
+                    node.operator.push_prepared(&context, rows)?;
                 }
                 continue;
             }

@@ -1,10 +1,10 @@
 //! Aggregates over rows that are taken back, against DataFusion's answer over the rows that are left, after every batch.
 
-use super::tests::{closed_bound, operator, random_rows, spec};
+use super::tests::{closed_bound, operator, push, random_rows, spec};
 use super::*;
 use crate::exec::twin::{Folded, Saved, answer, assert_same, at, input_of, lines, sorted};
 use crate::exec::{append_weight, with_weight};
-use arrow::array::{AsArray, Int64Array};
+use arrow::array::{Array, AsArray, Int64Array, UInt32Array};
 use arrow::compute::{concat_batches, take_record_batch};
 use arrow::datatypes::TimestampMillisecondType;
 use rand::rngs::SmallRng;
@@ -100,8 +100,8 @@ impl Case {
             *columns.last_mut().unwrap() = Arc::new(Int64Array::from(weights.to_vec()));
             let rows = RecordBatch::try_new(schema, columns).unwrap();
             let cut = rng.random_range(0..=rows.num_rows());
-            self.operator.push(context, 0, rows.slice(0, cut)).unwrap();
-            self.operator.push(context, 0, rows.slice(cut, rows.num_rows() - cut)).unwrap();
+            push(&mut *self.operator, context, rows.slice(0, cut), rng);
+            push(&mut *self.operator, context, rows.slice(cut, rows.num_rows() - cut), rng);
         }
         let output = self.operator.finish(context).unwrap();
         match self.spec.emit {

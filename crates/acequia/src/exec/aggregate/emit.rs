@@ -37,7 +37,7 @@ impl AggregateOperator {
     /// Groups that the watermark passes in this batch.
     fn emit_final(&self) -> Result<Vec<RecordBatch>> {
         let mut batches = Vec::new();
-        let (Some(bound), Some(time)) = (self.bound, &self.time) else { return Ok(batches) };
+        let (Some(bound), Some(time)) = (self.bound, &self.intake.time) else { return Ok(batches) };
         let passed_before = self.evicted_below.unwrap_or(i64::MIN);
         for (key, pane) in self.panes.range(Some(i64::MIN)..=Some(time.pane(bound))) {
             let ids = match (key, time.is_window()) {
@@ -75,7 +75,7 @@ impl AggregateOperator {
     }
 
     fn emit_changed_of(&self, key: PaneKey, pane: &Pane, out: &mut Vec<RecordBatch>) -> Result<()> {
-        if self.spec.emit == Emit::Upserts && self.plan.changes_with_every_row() {
+        if self.spec.emit == Emit::Upserts && self.intake.plan.changes_with_every_row() {
             return self.emit_groups(key, pane, &pane.touched, out);
         }
         let ids = UInt32Array::from(pane.touched.clone());
@@ -126,7 +126,7 @@ impl AggregateOperator {
     /// The group columns of groups, those that follow from the pane included.
     fn group_columns(&self, key: PaneKey, pane: &Pane, ids: &[u32]) -> Result<Vec<ArrayRef>> {
         let mut held = pane.keys.gather(ids)?.into_iter();
-        let Some(time) = self.time.as_ref().filter(|time| time.is_window()) else {
+        let Some(time) = self.intake.time.as_ref().filter(|time| time.is_window()) else {
             return Ok(held.collect());
         };
         let times = Int64Array::from(vec![key; ids.len()]);

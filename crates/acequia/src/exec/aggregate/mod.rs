@@ -22,6 +22,7 @@
 #[cfg(test)]
 mod changes_tests;
 mod emit;
+mod intake;
 mod pane;
 mod spec;
 mod state;
@@ -29,26 +30,21 @@ mod state;
 mod tests;
 mod time;
 
+pub use intake::KeyedRows;
 pub use spec::{AggregateSpec, Emit, raw_input};
 pub use time::{TimeBound, TimeKey};
 
-use super::group_states::{Arguments, StatePlan};
-use super::key_table::KeyLayout;
-use super::{BatchContext, Operator};
-use crate::error::from_datafusion;
+use super::{BatchContext, Operator, Prepare, Prepared};
 use acequia_core::state::TableDef;
 use acequia_core::{Error, Result, Watermark};
-use arrow::array::{Array, ArrayRef, Int64Array, RecordBatch, UInt32Array};
-use arrow::buffer::BooleanBuffer;
-use arrow::compute::{filter, max, min, take};
+use arrow::array::{ArrayRef, RecordBatch};
 use arrow::datatypes::SchemaRef;
-use datafusion::physical_plan::aggregates::evaluate_group_by;
 pub(super) use emit::{GATHER_ROWS, coalesce, differ};
+use intake::Intake;
 use pane::{Pane, PaneRows};
 use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use time::TimeLayout;
 pub(super) use time::{from_int64, times_in, to_int64};
 
 /// The pane of a time; `None` for groups without one, which stay for ever.
@@ -57,11 +53,7 @@ type PaneKey = Option<i64>;
 /// See the [module](self).
 pub struct AggregateOperator {
     spec: AggregateSpec,
-    plan: Arc<StatePlan>,
-    keys: KeyLayout,
-    /// The group columns that key tables hold.
-    key_columns: Vec<usize>,
-    time: Option<TimeLayout>,
+    intake: Arc<Intake>,
     table: TableDef,
     /// Those of values beside it.
     value_tables: Vec<TableDef>,
@@ -102,22 +94,13 @@ impl AggregateOperator {
     /// # Errors
     /// As [`AggregateOperator::try_new`].
     pub fn with_native(spec: AggregateSpec, native: bool) -> Result<Self> {
-        let group_types = spec.group_types()?;
-        let plan = Arc::new(spec.state_plan(native)?);
-        let time = spec.time.clone().map(|key| TimeLayout::try_new(key, &group_types)).transpose()?;
-        let time = time.map(|time| with_stable_start(time, &spec));
-        let in_pane = |c: &usize| time.as_ref().is_none_or(|t| !t.is_window() || !t.is_derived(*c));
-        let key_columns: Vec<usize> = (0..group_types.len()).filter(in_pane).collect();
-        let keys = KeyLayout::try_new(key_columns.iter().map(|c| group_types[*c].clone()).collect())?;
-        let table = state::table(&spec, &plan, time.as_ref());
-        let value_tables = state::value_tables(&table, &plan);
+        let intake = Arc::new(Intake::try_new(&spec, native)?);
+        let table = state::table(&spec, &intake.plan, intake.time.as_ref());
+        let value_tables = state::value_tables(&table, &intake.plan);
         Ok(Self {
             change_schema: super::with_weight(&spec.output_schema),
             spec,
-            plan,
-            keys,
-            key_columns,
-            time,
+            intake,
             table,
             value_tables,
             panes: BTreeMap::new(),
@@ -146,56 +129,30 @@ impl AggregateOperator {
     }
 
     fn bound_at(&self, watermark: Watermark) -> Result<Option<i64>> {
-        match &self.time {
+        match &self.intake.time {
             Some(time) if self.spec.emit != Emit::Snapshot => time.key.bound.at(watermark),
             _ => Ok(None),
         }
     }
 
-    /// Whether groups without group columns nor grouping sets: one group, always.
-    fn is_global(&self) -> bool {
-        self.spec.group_by.is_true_no_grouping()
-    }
-
-    /// Adds the rows of one grouping set.
-    fn push_set(
-        &mut self,
-        set: usize,
-        groups: &[ArrayRef],
-        arguments: &Arguments,
-        rows: usize,
-    ) -> Result<()> {
-        let timed = self.time.as_ref().filter(|time| self.has_time(set, time));
-        let keys = self.key_columns.iter().map(|c| Arc::clone(&groups[*c])).collect();
-        let Some(time) = timed else {
-            let rows = PaneRows { keys, times: None, arguments: arguments.clone(), rows };
-            return self.update(None, rows);
-        };
-        let timed = TimedRows { times: time.times(groups)?, keys, arguments: arguments.clone() };
-        let first = (0..set).all(|before| !self.has_time(before, time));
-        let (timed, late) = timed.usable(self.late_below, time.is_window())?;
-        // Every grouping set with a time drops the same rows.
-        self.late += if first { late } else { 0 };
-        for (pane, rows) in timed.into_panes(time)? {
-            self.update(pane, rows)?;
+    fn push_keyed(&mut self, context: &BatchContext, rows: RecordBatch, keyed: KeyedRows) -> Result<()> {
+        self.begin(context)?;
+        if self.late_below.is_some_and(|bound| keyed.least.is_some_and(|least| least < bound)) {
+            // Some rows are late, and what was prepared does not tell which.
+            return self.push(context, 0, rows);
         }
-        Ok(())
+        keyed.panes.iter().try_for_each(|(pane, rows)| self.update(*pane, rows))
     }
 
-    fn has_time(&self, set: usize, time: &TimeLayout) -> bool {
-        self.spec.group_by.groups().get(set).and_then(|nulls| nulls.get(time.key.column)) != Some(&true)
-    }
-
-    fn update(&mut self, key: PaneKey, rows: PaneRows) -> Result<()> {
+    fn update(&mut self, key: PaneKey, rows: &PaneRows) -> Result<()> {
         let remember = self.remembers();
-        let compacted =
-            self.panes.get(&key).map(|pane| pane.compacted(&self.keys, &self.plan)).transpose()?;
+        let compacted = self.panes.get(&key).map(|pane| pane.compacted(&self.intake)).transpose()?;
         if let Some(pane) = compacted.flatten() {
             self.panes.insert(key, pane);
         }
         let pane = self.pane(key)?;
         let untouched = pane.touched.is_empty();
-        pane.update(&rows, remember)?;
+        pane.update(rows, remember)?;
         if untouched {
             self.touched.push(key);
         }
@@ -204,7 +161,7 @@ impl AggregateOperator {
 
     fn pane(&mut self, key: PaneKey) -> Result<&mut Pane> {
         Ok(match self.panes.entry(key) {
-            Entry::Vacant(new) => new.insert(Pane::try_new(&self.keys, &self.plan)?),
+            Entry::Vacant(new) => new.insert(Pane::try_new(&self.intake)?),
             Entry::Occupied(pane) => pane.into_mut(),
         })
     }
@@ -217,7 +174,7 @@ impl AggregateOperator {
         }
         let remember = self.remembers();
         for keys in self.spec.empty_sets()? {
-            let keys: Vec<ArrayRef> = self.key_columns.iter().map(|c| Arc::clone(&keys[*c])).collect();
+            let keys: Vec<ArrayRef> = self.intake.key_columns.iter().map(|c| Arc::clone(&keys[*c])).collect();
             let pane = self.pane(None)?;
             let untouched = pane.touched.is_empty();
             pane.make_group(&keys, remember)?;
@@ -232,7 +189,7 @@ impl AggregateOperator {
     fn remembers(&self) -> bool {
         match self.spec.emit {
             Emit::Changes => !self.spec.aggregates.is_empty(),
-            Emit::Upserts => !self.spec.aggregates.is_empty() && !self.plan.changes_with_every_row(),
+            Emit::Upserts => !self.spec.aggregates.is_empty() && !self.intake.plan.changes_with_every_row(),
             Emit::Final | Emit::Snapshot => false,
         }
     }
@@ -253,7 +210,7 @@ impl AggregateOperator {
 
     /// Drops what the watermark has passed.
     fn evict(&mut self, durable: bool) {
-        let (Some(bound), Some(time)) = (self.bound, &self.time) else { return };
+        let (Some(bound), Some(time)) = (self.bound, &self.intake.time) else { return };
         if self.evicted_below == Some(bound) {
             return;
         }
@@ -284,7 +241,7 @@ impl AggregateOperator {
 
     /// Panes all of whose times are below the bound.
     fn whole_panes_below(&self, bound: i64) -> impl Iterator<Item = PaneKey> {
-        let time = self.time.as_ref();
+        let time = self.intake.time.as_ref();
         let end = time.map_or(bound, |time| time.pane(bound));
         let is_whole = move |pane: &i64| time.is_some_and(|time| time.last_of(*pane) < bound);
         self.panes.range(Some(i64::MIN)..=Some(end)).filter_map(|(key, _)| *key).filter(is_whole).map(Some)
@@ -296,102 +253,6 @@ fn recount(pane: &mut Pane, rows: usize, bytes: usize) -> (usize, usize) {
     let now = (pane.live(), pane.bytes());
     let before = std::mem::replace(&mut pane.counted, now);
     (rows + now.0 - before.0, bytes + now.1 - before.1)
-}
-
-/// The start can be derived only if every grouping set has it together with the time.
-fn with_stable_start(mut time: TimeLayout, spec: &AggregateSpec) -> TimeLayout {
-    if let Some(start) = time.derived_column()
-        && spec.group_by.groups().iter().any(|nulls| nulls.get(start) != nulls.get(time.key.column))
-    {
-        time.keep_start();
-    }
-    time
-}
-
-/// Rows of a grouping set that has a time column.
-struct TimedRows {
-    times: Int64Array,
-    keys: Vec<ArrayRef>,
-    arguments: Arguments,
-}
-
-impl TimedRows {
-    /// Without rows that are late, whose number is returned, and without rows that belong to no window.
-    fn usable(self, bound: Option<i64>, window: bool) -> Result<(Self, u64)> {
-        let bound = bound.filter(|bound| min(&self.times).is_some_and(|least| least < *bound));
-        if bound.is_none() && !(window && self.times.null_count() > 0) {
-            return Ok((self, 0));
-        }
-        let bound = bound.unwrap_or(i64::MIN);
-        let late = self.times.iter().flatten().filter(|time| *time < bound).count();
-        let values = self.times.values();
-        let usable = |row: usize| if self.times.is_null(row) { !window } else { values[row] >= bound };
-        let mask = BooleanBuffer::collect_bool(self.times.len(), usable).into();
-        Ok((self.map(|column| Ok(filter(column, &mask)?))?, late as u64))
-    }
-
-    fn map(&self, f: impl Fn(&dyn Array) -> Result<ArrayRef>) -> Result<Self> {
-        let times = to_int64(&f(&self.times)?)?;
-        let keys = self.keys.iter().map(|column| f(column.as_ref())).collect::<Result<_>>()?;
-        Ok(Self { times, keys, arguments: self.arguments.map(f)? })
-    }
-
-    /// The rows of each pane.
-    fn into_panes(self, time: &TimeLayout) -> Result<Vec<(PaneKey, PaneRows)>> {
-        let exact = !time.is_window();
-        if self.times.null_count() == 0 {
-            let (Some(least), Some(most)) = (min(&self.times), max(&self.times)) else {
-                return Ok(Vec::new());
-            };
-            if time.pane(least) == time.pane(most) {
-                return Ok(vec![(Some(time.pane(least)), self.into_rows(exact))]);
-            }
-        }
-        let keys: Vec<PaneKey> = self.times.iter().map(|t| t.map(|t| time.pane(t))).collect();
-        let (panes, order) = sort_by_pane(&keys);
-        let sorted = self.map(|column| Ok(take(column, &order, None)?))?;
-        let mut start = 0;
-        let part = |(key, rows): (PaneKey, usize)| {
-            let from = start;
-            start += rows;
-            let part = sorted.map(|column| Ok(column.slice(from, rows)))?;
-            Ok((key, part.into_rows(exact && key.is_some())))
-        };
-        panes.into_iter().map(part).collect()
-    }
-
-    fn into_rows(self, exact: bool) -> PaneRows {
-        let times = exact.then(|| self.times.values().to_vec());
-        PaneRows { keys: self.keys, times, arguments: self.arguments, rows: self.times.len() }
-    }
-}
-
-/// The distinct panes with their row counts, and the row numbers sorted by pane, in the order of arrival within each.
-fn sort_by_pane(keys: &[PaneKey]) -> (Vec<(PaneKey, usize)>, UInt32Array) {
-    let mut numbers: HashMap<PaneKey, usize> = HashMap::new();
-    let mut panes: Vec<(PaneKey, usize)> = Vec::new();
-    let mut last = None;
-    let mut of_row = Vec::with_capacity(keys.len());
-    for key in keys {
-        let number = match last {
-            Some((same, number)) if same == *key => number,
-            _ => *numbers.entry(*key).or_insert_with(|| {
-                panes.push((*key, 0));
-                panes.len() - 1
-            }),
-        };
-        last = Some((*key, number));
-        panes[number].1 += 1;
-        of_row.push(number);
-    }
-    let starts = panes.iter().scan(0, |at, (_, rows)| Some(std::mem::replace(at, *at + rows)));
-    let mut next: Vec<usize> = starts.collect();
-    let mut order = vec![0; keys.len()];
-    for (row, number) in of_row.into_iter().enumerate() {
-        order[next[number]] = row as u32;
-        next[number] += 1;
-    }
-    (panes, order.into())
 }
 
 impl Operator for AggregateOperator {
@@ -410,13 +271,21 @@ impl Operator for AggregateOperator {
         if batch.num_rows() == 0 {
             return Ok(());
         }
-        let arguments = self.plan.arguments(&batch)?;
-        if self.is_global() {
-            return self.push_set(0, &[], &arguments, batch.num_rows());
-        }
-        let sets = evaluate_group_by(&self.spec.group_by, &batch).map_err(from_datafusion)?;
-        for (set, groups) in sets.iter().enumerate() {
-            self.push_set(set, groups, &arguments, batch.num_rows())?;
+        let split = self.intake.split(&batch, self.late_below)?;
+        self.late += split.late;
+        split.panes.into_iter().try_for_each(|(pane, rows)| self.update(pane, &rows))
+    }
+
+    fn preparation(&self) -> Option<Arc<dyn Prepare>> {
+        Some(Arc::clone(&self.intake) as Arc<dyn Prepare>)
+    }
+
+    fn push_prepared(&mut self, context: &BatchContext, rows: Vec<Prepared>) -> Result<()> {
+        for rows in rows {
+            match rows {
+                Prepared::Keyed(rows, keyed) => self.push_keyed(context, rows, keyed)?,
+                rows => self.push(context, 0, rows.into_rows())?,
+            }
         }
         Ok(())
     }

@@ -1,7 +1,8 @@
 //! The groups of one window, of one stretch of a plain time column, or of all time.
 
-use crate::exec::group_states::{Arguments, GroupStates, StatePlan, WeightedValues};
-use crate::exec::key_table::{KeyLayout, KeyTable};
+use super::intake::Intake;
+use crate::exec::group_states::{Arguments, GroupStates, WeightedValues};
+use crate::exec::key_table::KeyTable;
 use acequia_core::{Error, Result};
 use arrow::array::{ArrayRef, Int64Array};
 use arrow::buffer::BooleanBuffer;
@@ -19,14 +20,16 @@ const SAVED: u8 = 16;
 /// Places of groups that have left are tolerated in such number, whatever the others are.
 const DEAD_GROUPS: usize = if cfg!(test) { 4 } else { 1024 };
 
-/// What is known about a group's rows of one push.
+/// What is known about a pane's rows of one push.
 pub(super) struct PaneRows {
-    /// Key columns.
+    /// Columns of keys, and how many keys they have.
     pub(super) keys: Vec<ArrayRef>,
-    /// The exact time of each row, where the pane is wider than one time.
+    pub(super) count: usize,
+    /// The exact time of each key, where the pane is wider than one time.
     pub(super) times: Option<Vec<i64>>,
+    /// The number of each row's key. None when each row has its own, in their order.
+    pub(super) numbers: Option<Vec<u32>>,
     pub(super) arguments: Arguments,
-    pub(super) rows: usize,
 }
 
 /// See the [module](self).
@@ -51,10 +54,10 @@ pub(super) struct Pane {
 }
 
 impl Pane {
-    pub(super) fn try_new(layout: &KeyLayout, plan: &Arc<StatePlan>) -> Result<Self> {
+    pub(super) fn try_new(intake: &Intake) -> Result<Self> {
         Ok(Self {
-            keys: layout.table(),
-            states: GroupStates::try_new(plan)?,
+            keys: intake.keys.table(),
+            states: GroupStates::try_new(&intake.plan)?,
             times: Vec::new(),
             expired: 0,
             dead: 0,
@@ -67,7 +70,7 @@ impl Pane {
     }
 
     /// The same without places of groups that have left, if they are most.
-    pub(super) fn compacted(&self, layout: &KeyLayout, plan: &Arc<StatePlan>) -> Result<Option<Self>> {
+    pub(super) fn compacted(&self, intake: &Intake) -> Result<Option<Self>> {
         let busy = !self.touched.is_empty() || !self.dirty.is_empty();
         if busy || self.dead <= (self.keys.len() - self.dead) + DEAD_GROUPS {
             return Ok(None);
@@ -77,8 +80,9 @@ impl Pane {
         ids.iter().zip(0..).for_each(|(id, place)| places[*id as usize] = place);
         let times = (!self.times.is_empty()).then(|| ids.iter().map(|id| self.times[*id as usize]).collect());
         let arguments = Arguments { values: Vec::new(), filters: Vec::new() };
-        let rows = PaneRows { keys: self.keys.gather(&ids)?, times, arguments, rows: ids.len() };
-        let mut pane = Self::try_new(layout, plan)?;
+        let rows =
+            PaneRows { keys: self.keys.gather(&ids)?, count: ids.len(), times, numbers: None, arguments };
+        let mut pane = Self::try_new(intake)?;
         pane.restore(&rows, &self.states.states(&ids)?)?;
         for (from, to) in self.states.values().zip(pane.states.values_mut()) {
             let mut all = from.all()?;
@@ -103,20 +107,18 @@ impl Pane {
         if remember && first < self.touched.len() {
             self.states.remember(&self.touched[first..])?;
         }
-        self.states.update(&rows.arguments, &ids)
+        let of_rows =
+            rows.numbers.as_ref().map(|numbers| numbers.iter().map(|key| ids[*key as usize]).collect());
+        self.states.update(&rows.arguments, &of_rows.unwrap_or(ids))
     }
 
+    /// The ids of the keys.
     fn intern(&mut self, rows: &PaneRows) -> Result<Vec<u32>> {
         let mut ids = Vec::new();
-        self.keys.intern(&rows.keys, rows.rows, &mut ids)?;
+        self.keys.intern(&rows.keys, rows.count, &mut ids)?;
         let groups = self.keys.len();
         if let Some(times) = &rows.times {
-            for (id, time) in ids.iter().zip(times) {
-                // New ids come in order, each at its first row.
-                if *id as usize == self.times.len() {
-                    self.times.push(*time);
-                }
-            }
+            Self::add_times(&mut self.times, &ids, times);
         }
         self.mark_new();
         self.states.grow(groups);
@@ -128,6 +130,15 @@ impl Pane {
         let new = self.keys.len() - self.marks.len();
         self.marks.resize(self.keys.len(), if weighted { DEAD } else { 0 });
         self.dead += if weighted { new } else { 0 };
+    }
+
+    /// Adds the times of new ids, which come in order, each with its time where it is seen first.
+    pub(super) fn add_times(known: &mut Vec<i64>, ids: &[u32], times: &[i64]) {
+        for (id, time) in ids.iter().zip(times) {
+            if *id as usize == known.len() {
+                known.push(*time);
+            }
+        }
     }
 
     /// Makes the group of these keys, which is there also without rows.

@@ -1,9 +1,10 @@
 //! The saved state of an aggregate: the table `groups`, and those of values.
 
 use super::emit::{GATHER_ROWS, coalesce};
+use super::intake::TimedRows;
 use super::pane::{Pane, PaneRows};
 use super::time::{TimeLayout, from_int64};
-use super::{AggregateOperator, AggregateSpec, PaneKey, TimeKey, TimedRows, recount};
+use super::{AggregateOperator, AggregateSpec, PaneKey, TimeKey, recount};
 use crate::exec::group_states::{Arguments, StatePlan, WeightedValues};
 use crate::exec::route::{RouteColumn, RouteValue};
 use acequia_core::state::{Stateful, TableDef, TableDelta, TableKind};
@@ -86,13 +87,13 @@ impl AggregateOperator {
     /// What tells groups apart, as it is saved.
     fn saved_keys(&self, key: PaneKey, pane: &Pane, ids: &[u32]) -> Result<Vec<ArrayRef>> {
         let mut columns: Vec<ArrayRef> = Vec::new();
-        if let Some(time) = &self.time {
+        if let Some(time) = &self.intake.time {
             let exact = !time.is_window() && key.is_some();
             let time_of = |id: &u32| if exact { Some(pane.times[*id as usize]) } else { key };
             columns.push(Arc::new(ids.iter().map(time_of).collect::<Int64Array>()));
         }
         let keys = pane.keys.gather(ids)?;
-        let saved = self.key_columns.iter().zip(keys).filter(|(c, _)| self.is_saved(**c));
+        let saved = self.intake.key_columns.iter().zip(keys).filter(|(c, _)| self.is_saved(**c));
         columns.extend(saved.map(|(_, column)| column));
         Ok(columns)
     }
@@ -101,10 +102,10 @@ impl AggregateOperator {
     pub(in crate::exec) fn routing(&self) -> Vec<RouteColumn> {
         let sets = self.spec.group_by.groups();
         let in_every_set = |c: usize| sets.iter().all(|nulls| nulls.get(c) == Some(&false));
-        let first = usize::from(self.time.is_some());
+        let first = usize::from(self.intake.time.is_some());
         let saved = (0..self.spec.group_by.num_group_exprs()).filter(|c| self.is_saved(*c)).enumerate();
         let keys = saved.filter(|(_, c)| in_every_set(*c));
-        let keys = keys.filter(|(_, c)| self.time.as_ref().is_none_or(|time| time.key.column != *c));
+        let keys = keys.filter(|(_, c)| self.intake.time.as_ref().is_none_or(|time| time.key.column != *c));
         let data_type = |c: usize| self.spec.output_schema.field(c).data_type().clone();
         let keys: Vec<RouteColumn> = keys
             .map(|(place, c)| RouteColumn {
@@ -113,7 +114,7 @@ impl AggregateOperator {
                 value: RouteValue::Plain(data_type(c)),
             })
             .collect();
-        let time = self.time.as_ref().map(|time| &time.key).filter(|time| in_every_set(time.column));
+        let time = self.intake.time.as_ref().map(|time| &time.key).filter(|time| in_every_set(time.column));
         match time {
             Some(TimeKey { column, field, .. }) if keys.is_empty() => {
                 vec![RouteColumn { column: *column, saved: 0, value: RouteValue::Time { field: *field } }]
@@ -123,7 +124,7 @@ impl AggregateOperator {
     }
 
     fn is_saved(&self, column: usize) -> bool {
-        self.time.as_ref().is_none_or(|time| !time.is_derived(column))
+        self.intake.time.as_ref().is_none_or(|time| !time.is_derived(column))
     }
 
     fn check_restored(&self, table: &str, rows: &RecordBatch) -> Result<&TableDef> {
@@ -154,13 +155,13 @@ impl AggregateOperator {
     /// The rows as they were pushed: the held key columns, and the states in the place of arguments.
     fn saved_rows(&self, rows: &RecordBatch) -> Result<TimedRows> {
         let mut columns = rows.columns().iter().cloned();
-        let times = match &self.time {
+        let times = match &self.intake.time {
             Some(_) => columns.next().and_then(|c| c.as_primitive_opt::<Int64Type>().cloned()),
             None => Some(Int64Array::new_null(rows.num_rows())),
         };
         let times = times.ok_or_else(|| Error::data("the time of saved rows is missing"))?;
-        let mut keys = Vec::with_capacity(self.key_columns.len());
-        for column in &self.key_columns {
+        let mut keys = Vec::with_capacity(self.intake.key_columns.len());
+        for column in &self.intake.key_columns {
             if self.is_saved(*column) {
                 keys.extend(columns.next());
             } else {
@@ -192,7 +193,7 @@ impl AggregateOperator {
 
     /// Whether a group has a time below the bound that is still there.
     pub(super) fn any_below(&self, bound: i64) -> bool {
-        let Some(time) = &self.time else { return false };
+        let Some(time) = &self.intake.time else { return false };
         let from = self.evicted_below.unwrap_or(i64::MIN);
         let below = |(key, pane): (&PaneKey, &Pane)| match key {
             Some(number) if time.last_of(*number) < bound => pane.live() > 0,
@@ -248,8 +249,8 @@ impl Stateful for AggregateOperator {
         }
         self.started = true;
         let saved = self.saved_rows(&rows)?;
-        let panes = match &self.time {
-            Some(time) => saved.into_panes(time)?,
+        let panes = match &self.intake.time {
+            Some(time) => saved.by_pane(time)?,
             None => vec![(None, saved.into_rows(false))],
         };
         let values = self.value_table(table);

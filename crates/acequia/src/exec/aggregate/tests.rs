@@ -90,6 +90,19 @@ pub(super) fn operator(spec: &AggregateSpec, shards: usize, native: bool) -> Box
     Sharding::aggregate_of(spec.clone(), shards, one).unwrap().operator
 }
 
+/// Pushes rows as they are or prepared.
+pub(super) fn push(
+    operator: &mut dyn Operator,
+    context: &BatchContext,
+    rows: RecordBatch,
+    rng: &mut SmallRng,
+) {
+    match operator.preparation().filter(|_| rng.random_bool(0.5)) {
+        Some(preparation) => operator.push_prepared(context, preparation.prepare(rows).unwrap()).unwrap(),
+        None => operator.push(context, 0, rows).unwrap(),
+    }
+}
+
 /// One query in one mode over random batches with random restarts.
 struct Case {
     sql: String,
@@ -121,8 +134,8 @@ impl Case {
     fn batch(&mut self, context: BatchContext, rows: &RecordBatch, rng: &mut SmallRng) {
         for batch in input_of(rows, &self.sql) {
             let cut = rng.random_range(0..=batch.num_rows());
-            self.operator.push(&context, 0, batch.slice(0, cut)).unwrap();
-            self.operator.push(&context, 0, batch.slice(cut, batch.num_rows() - cut)).unwrap();
+            push(&mut *self.operator, &context, batch.slice(0, cut), rng);
+            push(&mut *self.operator, &context, batch.slice(cut, batch.num_rows() - cut), rng);
         }
         let output = self.operator.finish(&context).unwrap();
         let keys = self.spec.group_by.num_group_exprs();

@@ -15,7 +15,7 @@
 //! evenly over time; by that time where there is nothing else. Operators whose keys do not tell rows apart (no group
 //! columns, or grouping sets without a column in common) stay in one piece.
 //!
-//! What comes before the state, group expressions and routing, depends on nothing but the rows ([`Routing`]), so that
+//! What comes before the state, group expressions and routing, depends on nothing but the rows ([`Prepare`]), so that
 //! the runtime can have it done on other threads.
 //! Shards run one after the other on the query's thread, and on threads of their own when a batch is large. With
 //! [`Shards::AUTO`] there is one operator until a large batch meets many keys, and then a shard per core: other queries
@@ -30,7 +30,7 @@ use super::aggregate::coalesce;
 use super::route::RouteColumn;
 use super::{
     AggregateOperator, AggregateSpec, BatchContext, DropDuplicatesOperator, DropDuplicatesSpec, Operator,
-    SessionAggregateOperator, SessionSpec, cores,
+    Prepare, Prepared, SessionAggregateOperator, SessionSpec, cores,
 };
 use crate::error::from_datafusion;
 use acequia_core::state::{Stateful, TableDef, TableDelta, TableKind};
@@ -41,7 +41,7 @@ use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_plan::aggregates::PhysicalGroupBy;
 use lanes::{Lanes, Running};
-use router::{Part, Router};
+use router::Router;
 use std::fmt;
 use std::num::NonZeroUsize;
 use std::str::FromStr;
@@ -53,7 +53,7 @@ const PARALLEL_ROWS: usize = if cfg!(test) { 16 } else { 64 * 1024 };
 /// Rows of a large batch whose keys are counted, to see whether it has many.
 const SAMPLE_ROWS: usize = 4 * 1024;
 
-/// So many keys in the state are worth shards.
+/// With so many keys in the state a quarter of the rows of a batch with keys of their own is many, otherwise a half.
 const MANY_KEYS: usize = if cfg!(test) { 16 } else { 64 * 1024 };
 
 /// Into how many shards the state of each operator is split: 1 to [`Shards::MAX`], or as many as it needs.
@@ -202,18 +202,17 @@ impl Sharding {
         let by = key.iter().map(|column| column.column).collect();
         let router = Arc::new(Router::try_new(key.into_iter().zip(places).collect(), count)?);
         let split = shards != Shards::AUTO;
+        let operators = make(if split { count } else { 1 })?;
+        let next = if split { Some(Arc::clone(&router) as _) } else { operators[0].preparation() };
         let sharded = Sharded {
             output_schema: whole.output_schema(),
             tables: whole.tables(),
-            operators: make(if split { count } else { 1 })?,
+            operators,
             split,
             lanes: None,
             running: None,
             make,
-            routing: Arc::new(Routing {
-                computed: Arc::new(computed),
-                router: split.then(|| Arc::clone(&router)),
-            }),
+            routing: Arc::new(Routing { computed: Arc::new(computed), next }),
             router,
             waiting: Vec::new(),
             waiting_rows: 0,
@@ -251,33 +250,25 @@ fn places(key: &[RouteColumn], group_by: &PhysicalGroupBy) -> Result<Vec<usize>>
     places.ok_or_else(|| Error::internal("a column that rows are routed by is not a group column"))
 }
 
-/// What is to be done with rows before shards can take them, and depends on nothing but the rows.
-pub struct Routing {
+/// What is to be done with rows before shards can take them.
+struct Routing {
     /// What is appended to the rows.
     computed: Arc<Vec<Arc<dyn PhysicalExpr>>>,
-    /// Which row belongs to which shard; none while one operator has all of the state.
-    router: Option<Arc<Router>>,
+    /// What comes then: the router, or, while one operator has all of the state, what that prepares.
+    next: Option<Arc<dyn Prepare>>,
 }
 
-/// Rows that [`Routing`] has prepared.
-pub enum Routed {
-    /// They belong to this shard.
-    Shard(usize, RecordBatch),
-    /// They were prepared before there were shards.
-    Whole(RecordBatch),
+impl Prepare for Routing {
+    fn prepare(&self, rows: RecordBatch) -> Result<Vec<Prepared>> {
+        let rows = self.with_computed(rows)?;
+        match &self.next {
+            Some(next) => next.prepare(rows),
+            None => Ok(vec![Prepared::Rows(rows)]),
+        }
+    }
 }
 
 impl Routing {
-    /// The rows by shard, with what shards need of them.
-    ///
-    /// # Errors
-    /// `Data` when a group expression fails.
-    pub fn route(&self, rows: RecordBatch) -> Result<Vec<Routed>> {
-        let rows = self.with_computed(rows)?;
-        let Some(router) = &self.router else { return Ok(vec![Routed::Whole(rows)]) };
-        Ok(router.pushed(rows)?.into_iter().map(|(shard, rows)| Routed::Shard(shard, rows)).collect())
-    }
-
     fn with_computed(&self, rows: RecordBatch) -> Result<RecordBatch> {
         if self.computed.is_empty() {
             return Ok(rows);
@@ -305,8 +296,8 @@ struct Sharded {
     make: Make,
     router: Arc<Router>,
     routing: Arc<Routing>,
-    /// Rows of the current batch that wait until they are worth lanes, each with its shard.
-    waiting: Vec<Part>,
+    /// Rows of the current batch that wait until they are worth lanes.
+    waiting: Vec<Prepared>,
     waiting_rows: usize,
     /// Whether no rows of the current batch were handed on.
     untouched: bool,
@@ -316,26 +307,32 @@ struct Sharded {
 }
 
 impl Sharded {
-    fn take(&mut self, context: &BatchContext, rows: Routed) -> Result<()> {
+    fn take(&mut self, context: &BatchContext, rows: Prepared) -> Result<()> {
         match rows {
-            Routed::Shard(shard, rows) => self.take_part(context, (shard, rows)),
-            Routed::Whole(rows) if self.split => {
-                self.router.pushed(rows)?.into_iter().try_for_each(|part| self.take_part(context, part))
+            Prepared::Shard(..) => self.take_part(context, rows),
+            // They were prepared before there were shards.
+            rows if self.split => {
+                let routed = self.router.prepare(rows.into_rows())?;
+                routed.into_iter().try_for_each(|part| self.take_part(context, part))
             }
-            Routed::Whole(rows) => self.take_part(context, (0, rows)),
+            rows => self.take_part(context, rows),
         }
     }
 
-    /// Hands on rows at once when lanes run, otherwise when there are many.
-    fn take_part(&mut self, context: &BatchContext, part: Part) -> Result<()> {
-        if part.1.num_rows() == 0 {
+    /// Hands on rows at once where the batch is known to be large, otherwise when there are many.
+    fn take_part(&mut self, context: &BatchContext, part: Prepared) -> Result<()> {
+        let rows = part.rows().num_rows();
+        if rows == 0 {
             return Ok(());
         }
-        if let Some(running) = &self.running {
-            return if running.push(part) { Ok(()) } else { self.end_lanes().map(drop) };
+        if let (Some(running), Prepared::Shard(shard, rows)) = (&self.running, &part) {
+            return if running.push((*shard, rows.clone())) { Ok(()) } else { self.end_lanes().map(drop) };
         }
-        self.waiting_rows += part.1.num_rows();
+        self.waiting_rows += rows;
         self.waiting.push(part);
+        if !self.untouched && !self.split {
+            return self.hand_on(context);
+        }
         if self.waiting_rows < PARALLEL_ROWS { Ok(()) } else { self.hand_on_many(context) }
     }
 
@@ -362,24 +359,23 @@ impl Sharded {
     fn hand_on(&mut self, context: &BatchContext) -> Result<()> {
         self.untouched = false;
         self.waiting_rows = 0;
-        for (shard, rows) in std::mem::take(&mut self.waiting) {
-            self.operators[shard].push(context, 0, rows)?;
+        for rows in std::mem::take(&mut self.waiting) {
+            match rows {
+                Prepared::Shard(shard, rows) => self.operators[shard].push(context, 0, rows)?,
+                rows => self.operators[0].push_prepared(context, vec![rows])?,
+            }
         }
         Ok(())
     }
 
-    /// Whether the state is, or is about to be, so large that looking up keys is most of the work; with few keys
-    /// routing would cost more than it saves.
+    /// Whether looking up keys is most of the work; with few keys routing would cost more than it saves.
     fn has_many_keys(&self) -> Result<bool> {
-        if self.state_rows() >= MANY_KEYS {
-            return Ok(true);
-        }
-        let Some((_, sample)) = self.waiting.iter().max_by_key(|(_, rows)| rows.num_rows()) else {
+        let Some(sample) = self.waiting.iter().map(Prepared::rows).max_by_key(|rows| rows.num_rows()) else {
             return Ok(false);
         };
         let sample = sample.slice(0, sample.num_rows().min(SAMPLE_ROWS));
-        let rows = sample.num_rows();
-        Ok(self.router.count_keys(sample)? * 2 >= rows)
+        let (rows, enough) = (sample.num_rows(), if self.state_rows() < MANY_KEYS { 2 } else { 4 });
+        Ok(self.router.count_keys(sample)? * enough >= rows)
     }
 
     /// What the shards on lanes have emitted.
@@ -397,15 +393,15 @@ impl Sharded {
         let whole = std::mem::replace(&mut self.operators, shards);
         self.split = true;
         let computed = Arc::clone(&self.routing.computed);
-        self.routing = Arc::new(Routing { computed, router: Some(Arc::clone(&self.router)) });
+        self.routing = Arc::new(Routing { computed, next: Some(Arc::clone(&self.router) as _) });
         for table in self.tables.clone() {
             for operator in &whole {
                 let rows = operator.snapshot(&table.name)?;
                 rows.into_iter().try_for_each(|rows| self.restore(&table.name, rows))?;
             }
         }
-        for (_, rows) in std::mem::take(&mut self.waiting) {
-            self.waiting.extend(self.router.pushed(rows)?);
+        for rows in std::mem::take(&mut self.waiting) {
+            self.waiting.extend(self.router.prepare(rows.into_rows())?);
         }
         Ok(())
     }
@@ -430,15 +426,15 @@ impl Operator for Sharded {
         if input != 0 {
             return Err(Error::internal(format!("an operator in shards has one input: input={input}")));
         }
-        let rows = self.routing.route(batch)?;
-        self.push_routed(context, rows)
+        let rows = self.routing.with_computed(batch)?;
+        self.take(context, Prepared::Rows(rows))
     }
 
-    fn routing(&self) -> Option<Arc<Routing>> {
-        Some(Arc::clone(&self.routing))
+    fn preparation(&self) -> Option<Arc<dyn Prepare>> {
+        Some(Arc::clone(&self.routing) as Arc<dyn Prepare>)
     }
 
-    fn push_routed(&mut self, context: &BatchContext, rows: Vec<Routed>) -> Result<()> {
+    fn push_prepared(&mut self, context: &BatchContext, rows: Vec<Prepared>) -> Result<()> {
         rows.into_iter().try_for_each(|rows| self.take(context, rows))
     }
 

@@ -12,6 +12,7 @@ use crate::error::from_datafusion;
 use crate::exec::aggregate::times_in;
 use crate::exec::key_table::{conform, is_bytes};
 use crate::exec::route::{RouteColumn, RouteValue};
+use crate::exec::{Prepare, Prepared};
 use acequia_core::{Error, Result};
 use arrow::array::{Array, ArrayRef, RecordBatch, UInt32Array};
 use arrow::compute::take_record_batch;
@@ -136,5 +137,12 @@ impl Router {
     fn shard_of(&self, hash: u64) -> u16 {
         // The upper half of the product spreads hashes evenly over any number of shards.
         ((u128::from(hash) * self.shards as u128) >> 64) as u16
+    }
+}
+
+impl Prepare for Router {
+    fn prepare(&self, rows: RecordBatch) -> Result<Vec<Prepared>> {
+        let parts = self.pushed(rows)?.into_iter();
+        Ok(parts.map(|(shard, rows)| Prepared::Shard(shard, rows)).collect())
     }
 }

@@ -224,11 +224,13 @@ fn large_batches_on_threads_give_what_small_ones_give() {
         operator.push(&at(0, None), 0, input.slice(0, 500)).unwrap();
         operator.finish(&at(0, None)).unwrap();
         // As the runtime does it: taken before the batch, in the middle of which the operator may be split.
-        let routing = operator.routing().filter(|_| prepared);
+        let routing = operator.preparation().filter(|_| prepared);
         for start in (500..input.num_rows()).step_by(piece) {
             let piece = input.slice(start, piece.min(input.num_rows() - start));
             match &routing {
-                Some(routing) => operator.push_routed(&at(1, None), routing.route(piece).unwrap()).unwrap(),
+                Some(routing) => {
+                    operator.push_prepared(&at(1, None), routing.prepare(piece).unwrap()).unwrap()
+                }
                 None => operator.push(&at(1, None), 0, piece).unwrap(),
             }
         }
