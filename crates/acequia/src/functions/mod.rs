@@ -29,6 +29,7 @@ pub mod resolve;
 pub mod session;
 pub mod set_operations;
 pub mod time_column;
+pub mod to_char;
 pub mod watermark;
 pub mod window;
 pub mod window_time;
@@ -61,6 +62,7 @@ pub use window::{HopFunction, TumbleFunction};
 pub fn scalar_functions() -> Vec<Arc<ScalarUDF>> {
     let mut all: Vec<Arc<ScalarUDF>> =
         call::GroupFunction::all().into_iter().map(|f| Arc::new(ScalarUDF::from(f))).collect();
+    all.push(Arc::new(ScalarUDF::from(to_char::ToChar::default())));
     all.push(Arc::new(ScalarUDF::from(window_time::WindowTime::default())));
     all.push(Arc::new(ScalarUDF::from(batch_time::QueryTime::proctime())));
     all.push(Arc::new(ScalarUDF::from(batch_time::QueryTime::localtimestamp())));

@@ -62,8 +62,7 @@ impl TumbleFunction {
 
     /// Event times mostly come in order: the last window is tried before a division.
     fn bounds(&self, instants: &[i64], nulls: Option<&NullBuffer>) -> Result<(Vec<i64>, Vec<i64>)> {
-        let mut starts = Vec::with_capacity(instants.len());
-        let mut ends = Vec::with_capacity(instants.len());
+        let (mut starts, mut ends) = (vec![0; instants.len()], vec![0; instants.len()]);
         let (mut start, mut end) = (0, 0);
         for (row, &instant) in instants.iter().enumerate() {
             if instant < start || instant >= end {
@@ -73,8 +72,7 @@ impl TumbleFunction {
                     None => return Err(out_of_range(instant, &self.spec)),
                 }
             }
-            starts.push(start);
-            ends.push(end);
+            (starts[row], ends[row]) = (start, end);
         }
         Ok((starts, ends))
     }
