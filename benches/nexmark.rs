@@ -6,6 +6,7 @@
 //! cargo bench --bench nexmark -- --files 50 --rows 20000   # smaller ones
 //! cargo bench --bench nexmark -- --only q12,keys           # some of the queries
 //! cargo bench --bench nexmark -- --one-core                # also on one core (needs `taskset`)
+//! cargo bench --bench nexmark -- --sources                 # the generator itself, and JSON files
 //! ```
 //! Ratios are the figures to compare between machines: `ratio` is stream over batch, `cores` how much faster all cores
 //! are than one. Every figure is the best of five runs. Streams of stateless queries declare no watermark: it would
@@ -31,6 +32,9 @@ use std::time::{Duration, Instant};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const RUNS: usize = 5;
+
+/// Fewer files of JSON than of Parquet: they take much more room.
+const JSON_FILES: usize = 10;
 
 struct Query {
     name: &'static str,
@@ -165,11 +169,13 @@ impl Query {
     }
 }
 
+#[derive(Clone)]
 struct Arguments {
     files: usize,
     rows: usize,
     only: Vec<String>,
     one_core: bool,
+    sources: bool,
     /// Runs one query, as a stream or as a batch, and prints its time: what the one-core figures are made with.
     child: Option<String>,
 }
@@ -186,6 +192,7 @@ impl Arguments {
                 .map(|names| names.split(',').map(ToString::to_string).collect())
                 .unwrap_or_default(),
             one_core: all.iter().any(|a| a == "--one-core"),
+            sources: all.iter().any(|a| a == "--sources"),
             child: of("--child"),
         }
     }
@@ -213,6 +220,9 @@ async fn main() -> Result<()> {
             println!("{}", run(&arguments, query, kind == "stream").await?.as_nanos());
         }
         return Ok(());
+    }
+    if arguments.sources {
+        return sources(&arguments).await;
     }
     for data in [Data::Bids, Data::Keys] {
         if queries.iter().any(|query| query.data == data) {
@@ -267,7 +277,6 @@ fn on_one_core(arguments: &Arguments, query: &Query, kind: &str) -> Result<Durat
 }
 
 async fn stream(directory: &Path, query: &Query) -> Result<Duration> {
-    let session = Session::new()?;
     let name = query.data.stream();
     let watermark = match query.title {
         "tumbling count" => "(WATERMARK FOR date_time AS date_time - INTERVAL '4' SECOND)",
@@ -278,12 +287,52 @@ async fn stream(directory: &Path, query: &Query) -> Result<Duration> {
          WITH (connector = 'file', format = 'parquet', path = '{}', max_files_per_batch = '1')",
         directory.display()
     );
-    session.sql(&text).await?;
-    let frame = session.frame(&query.streamed()).await?;
+    drained(&text, &query.streamed(), query.mode).await
+}
+
+/// How long a query takes over all that its stream has.
+async fn drained(stream: &str, query: &str, mode: OutputMode) -> Result<Duration> {
+    let session = Session::new()?;
+    session.sql(stream).await?;
+    let frame = session.frame(query).await?;
     let started = Instant::now();
-    let writer = frame.write_stream().format("blackhole").output_mode(query.mode);
+    let writer = frame.write_stream().format("blackhole").output_mode(mode);
     writer.trigger(Trigger::AvailableNow).start().await?.await_termination().await?;
     Ok(started.elapsed())
+}
+
+/// What sources give when nearly nothing is done with their rows.
+async fn sources(arguments: &Arguments) -> Result<()> {
+    let few = Arguments { files: arguments.files.min(JSON_FILES), ..arguments.clone() };
+    let json = std::env::temp_dir().join(format!("acequia-nexmark-json-{}-{}", few.files, few.rows));
+    if !json.exists() {
+        let partial = json.with_extension("partial");
+        let _ = fs::remove_dir_all(&partial);
+        write_bids(&few, &format!("connector = 'file', format = 'json', path = '{}'", partial.display()))
+            .await?;
+        fs::rename(&partial, &json)?;
+    }
+    let files = format!(
+        "CREATE STREAM bid (auction BIGINT, bidder BIGINT, price BIGINT, channel STRING, url STRING,
+           date_time TIMESTAMP(3), extra STRING)
+         WITH (connector = 'file', format = 'json', path = '{}', max_files_per_batch = '1')",
+        json.display()
+    );
+    let q0 = QUERIES[0].streamed();
+    let all = "SELECT * FROM bid";
+    println!("{:<34} {:>12}", "source", "rows/s");
+    for (title, stream, query, arguments) in [
+        ("generator, all columns", &generator(arguments), all, arguments),
+        ("generator, q0", &generator(arguments), q0.as_str(), arguments),
+        ("JSON files, all columns", &files, all, &few),
+    ] {
+        let mut best = Duration::MAX;
+        for _ in 0..RUNS {
+            best = best.min(drained(stream, query, OutputMode::Append).await?);
+        }
+        println!("{title:<34} {:>12.0}", arguments.per_second(best));
+    }
+    Ok(())
 }
 
 /// DataFusion alone, with its own settings; its result is dropped as it comes, like that of the stream.
@@ -313,23 +362,30 @@ async fn generate(arguments: &Arguments, data: Data) -> Result<()> {
     let partial = directory.with_extension("partial");
     let _ = fs::remove_dir_all(&partial);
     match data {
-        Data::Bids => generate_bids(&partial, arguments).await?,
+        Data::Bids => {
+            let sink = format!("connector = 'parquet', path = '{}'", partial.display());
+            write_bids(arguments, &sink).await?;
+        }
         Data::Keys => generate_keys(&partial, arguments)?,
     }
     Ok(fs::rename(&partial, directory)?)
 }
 
-async fn generate_bids(directory: &Path, arguments: &Arguments) -> Result<()> {
-    let session = Session::new()?;
+/// As many bids as all files have, from the generator.
+fn generator(arguments: &Arguments) -> String {
     // 46 of 50 events are bids.
     let events = (arguments.files * arguments.rows).div_ceil(46) * 50;
     let batch = arguments.rows.div_ceil(46) * 50;
-    let text = format!(
-        "CREATE STREAM bid WITH (connector = 'nexmark', table = 'bid', events = '{events}', max_rows_per_batch = '{batch}');
-         CREATE SINK files WITH (connector = 'parquet', path = '{}');
-         INSERT INTO files SELECT * FROM bid",
-        directory.display()
-    );
+    format!(
+        "CREATE STREAM bid WITH
+         (connector = 'nexmark', table = 'bid', events = '{events}', max_rows_per_batch = '{batch}')"
+    )
+}
+
+async fn write_bids(arguments: &Arguments, sink: &str) -> Result<()> {
+    let session = Session::new()?;
+    let stream = generator(arguments);
+    let text = format!("{stream}; CREATE SINK files WITH ({sink}); INSERT INTO files SELECT * FROM bid");
     for output in session.sql(&text).await? {
         if let StatementOutput::Query(query) = output {
             query.await_termination().await?;
