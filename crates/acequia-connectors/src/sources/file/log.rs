@@ -6,7 +6,7 @@
 //! ```text
 //! files/00000000000000000000.2     level 2: the files 0..64      \ committed: only to know a path again
 //! files/00000000000000000064.1     level 1: the files 64..72     /
-//! files/00000000000000000072.0     level 0: the files of one batch    needed to read the batch again
+//! files/00000000000000000072.0     level 0: files numbered at once    needed to read their batches, and again
 //! files/00000000000000000075.0
 //! ```
 //! A segment is named by its first file, so of two runs that go on from the same place only one can write: the other

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! listing --(path not in the log, not too old)--> queue, by modification time and name
-//! queue --(max_files_per_batch)--> file log: numbered, durable --> offset {files, cut}
+//! queue --(many batches' at once)--> file log: numbered, durable --(max_files_per_batch)--> offset {files, cut}
 //! ```
 //! Files must appear whole (written elsewhere and renamed) and stay until their rows are committed; a path that was
 //! taken is never read again, even when it is written anew. The offset is a number of files and, with
@@ -36,8 +36,9 @@ const NAME: &str = "file";
 /// Files older than this, measured from the newest taken, are not taken any more.
 const DEFAULT_MAX_AGE: Duration = Duration::from_secs(7 * 86_400);
 
-/// Files numbered at once when only `max_rows_per_batch` limits a batch.
-const FILES_PER_ROW_LIMIT: usize = 1024;
+/// Files numbered at once where batches are limited: numbers are durable, and each batch would wait for the disk if it
+/// had its own written.
+const FILES_AHEAD: u64 = 1024;
 
 /// The options, checked.
 #[derive(Debug, Clone)]
@@ -163,16 +164,18 @@ impl FileSource {
         Ok(())
     }
 
-    /// Numbers the files of the next batch.
+    /// Numbers the files of the next batch, and of more where batches are limited: of whole ones, since a batch ends
+    /// with the numbered files.
     async fn take_files(&mut self) -> Result<()> {
         if self.queue.is_empty() && !self.stopped {
             self.refill().await?;
         }
         let limit = match (self.options.max_files, self.options.max_rows) {
-            (Some(files), _) => usize::try_from(files).unwrap_or(usize::MAX),
-            (None, Some(_)) => FILES_PER_ROW_LIMIT,
-            (None, None) => usize::MAX,
+            (Some(files), _) => files.saturating_mul((FILES_AHEAD / files).max(1)),
+            (None, Some(_)) => FILES_AHEAD,
+            (None, None) => u64::MAX,
         };
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let files: Vec<_> = self.queue.iter().take(limit).cloned().collect();
         if !files.is_empty() {
             let count = files.len();

@@ -4,6 +4,7 @@ use acequia_core::{ErrorKind, ManualClock, Timestamp};
 use arrow::array::{Array, AsArray, Int64Array, StringArray};
 use arrow::datatypes::{DataType, Int64Type, TimeUnit};
 use futures::TryStreamExt;
+use object_store::ObjectStore;
 use parquet::arrow::ArrowWriter;
 use parquet::file::properties::WriterProperties;
 use std::fs::{self, File};
@@ -208,6 +209,32 @@ async fn files_come_by_modification_time_then_name_and_hidden_ones_never() {
         [5],
         "a path is never read again; a late file is, while it is young enough"
     );
+}
+
+/// Each write of numbers waits for the disk. The numbered files are those of whole batches, also for a run that goes on.
+#[tokio::test]
+async fn files_of_many_limited_batches_are_numbered_at_once() {
+    for (limit, files, rows, segments) in
+        [("1", 5, vec![1; 5], 1), ("400", 1000, vec![400, 400, 200], 2), ("2000", 1000, vec![1000], 1)]
+    {
+        let directory = Directory::new();
+        for n in 0..files {
+            directory.put(&format!("{n:04}"), format!("{{\"a\":{n}}}\n"), 1);
+        }
+        let spec = directory.spec(&[("format", "json"), ("max_files_per_batch", limit)]);
+        let context = context();
+        let (mut batches, mut at) = (vec![], None);
+        for _ in &rows {
+            let mut source = open("file", &spec, &context).await.unwrap();
+            let end = next(source.as_mut(), at.as_ref()).await;
+            batches.push(read(source.as_mut(), at.as_ref(), &end).await);
+            at = Some(end);
+        }
+        assert_eq!(batches.iter().map(RecordBatch::num_rows).collect::<Vec<_>>(), rows, "{limit}");
+        assert_eq!(numbers(&batches), (0..files).collect::<Vec<i64>>(), "{limit}");
+        let written: Vec<_> = context.store.list(None).try_collect().await.unwrap();
+        assert_eq!(written.len(), segments, "{limit}: {written:?}");
+    }
 }
 
 #[tokio::test]
