@@ -139,7 +139,9 @@ fn texts(column: &ArrayRef) -> Vec<String> {
 }
 
 fn float(value: f64) -> String {
-    if value.abs() < 1e-9 { "0".to_string() } else { format!("{value:.9e}") }
+    // 0.9999999999 and 1 are one answer, though no digits of them are the same.
+    let value = if (value - value.round()).abs() < 1e-9 { value.round() } else { value };
+    if value == 0.0 { "0".to_string() } else { format!("{value:.9e}") }
 }
 
 /// A result as a sink keeps it: rows with weights.
