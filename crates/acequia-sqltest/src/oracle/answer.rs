@@ -392,11 +392,12 @@ pub(super) fn table(names: &DFSchema, rows: Vec<RecordBatch>) -> Result<LogicalP
 /// The same, of rows that are in this order.
 fn table_of(names: &DFSchema, rows: Vec<RecordBatch>, order: Vec<Vec<SortExpr>>) -> Result<LogicalPlan> {
     const NAME: &str = "__rows";
-    let numbered = names
-        .fields()
-        .iter()
-        .enumerate()
-        .map(|(i, f)| Field::new(format!("c{i}"), f.data_type().clone(), true));
+    let found = rows.first().map(RecordBatch::schema);
+    let numbered = names.fields().iter().enumerate().map(|(i, field)| {
+        // Names are of a plan whose types have not been coerced; rows have those of the plan that was run.
+        let field = found.as_ref().map_or(field, |found| &found.fields()[i]);
+        Field::new(format!("c{i}"), field.data_type().clone(), true)
+    });
     let schema: SchemaRef = Arc::new(Schema::new(numbered.collect::<Vec<_>>()));
     let rows = rows.iter().map(|batch| renamed(batch, &schema)).collect::<Result<Vec<_>>>()?;
     let table = MemTable::try_new(schema, vec![rows]).map_err(from_datafusion)?.with_sort_order(order);

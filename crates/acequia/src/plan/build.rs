@@ -79,6 +79,9 @@ pub(super) async fn build(
         sources: vec![],
         operators: 0,
     };
+    if plan.schema().fields().is_empty() {
+        return Err(refuse::no_columns());
+    }
     let mut part = builder.part(plan).await?;
     if mode == OutputMode::Complete {
         part = builder.complete(part, plan).await?;

@@ -136,6 +136,11 @@ pub(super) fn grouping_sets_without_key() -> Error {
     )
 }
 
+/// A result of nothing but a number of rows.
+pub(super) fn no_columns() -> Error {
+    Error::invalid("a continuous query gives at least one column; name some in the SELECT list, or count(*)")
+}
+
 /// `CHANGES` of a result that has the column which the mode adds.
 pub(super) fn op_taken() -> Error {
     Error::invalid("CHANGES mode adds a column `op`, and the query has one of that name; rename it with AS")
