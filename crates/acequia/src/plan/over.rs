@@ -162,7 +162,11 @@ fn relation(plan: &LogicalPlan, input: &LogicalPlan, rows: &Rows) -> Result<Logi
 fn windows(window: &Window, rows: &Rows, below: LogicalPlan) -> Result<LogicalPlan> {
     let named = |expr: &Expr| {
         let rewritten = rows.rewritten(expr.clone())?;
-        Ok(if rewritten == *expr { rewritten } else { rewritten.alias(expr.schema_name().to_string()) })
+        if rewritten == *expr {
+            return Ok(rewritten);
+        }
+        // DataFusion takes one alias around a window function, not two.
+        Ok(rewritten.unalias().alias(expr.schema_name().to_string()))
     };
     let exprs = window.window_expr.iter().map(named).collect::<Result<Vec<_>>>()?;
     Ok(LogicalPlan::Window(Window::try_new(exprs, Arc::new(below)).map_err(from_datafusion)?))

@@ -49,8 +49,10 @@ use datafusion::logical_expr::{LogicalPlan, Statement as PlannedStatement};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion::sql::parser::Statement as DataFusionStatement;
 use datafusion::sql::sqlparser::ast::{ObjectName, Statement as SqlStatement};
+use futures::FutureExt;
 use indexmap::IndexMap;
 use parking_lot::{Mutex, RwLock};
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 /// What a statement gave.
@@ -346,7 +348,8 @@ impl Session {
     async fn plan_statement(&self, statement: DataFusionStatement) -> Result<LogicalPlan> {
         refuse_versions(&statement)?;
         paths::check(&statement)?;
-        self.state().statement_to_plan(statement).await.map_err(from_planning)
+        let state = self.state();
+        without_panic(async { state.statement_to_plan(statement).await.map_err(from_planning) }).await
     }
 
     fn set(&self, key: &str, value: &str) -> Result<StatementOutput> {
@@ -409,4 +412,12 @@ fn check_struct_names(schema: &Schema) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// What planning gives; a panic in DataFusion's planner ends the statement, not the program.
+pub(super) async fn without_panic<T>(planning: impl Future<Output = Result<T>>) -> Result<T> {
+    let planned = AssertUnwindSafe(planning).catch_unwind().await;
+    planned.unwrap_or_else(|_| {
+        Err(Error::internal("the planner panicked over this statement; write it another way, and report it"))
+    })
 }

@@ -1,6 +1,6 @@
 //! Starting, finding and stopping continuous queries.
 
-use super::{BatchOutput, Session, StatementOutput};
+use super::{BatchOutput, Session, StatementOutput, without_panic};
 use crate::catalog::{MaterializedTable, SinkDefinition, ViewDefinition};
 use crate::plan::{StreamingPlan, is_streaming, plan_streaming};
 use crate::runtime::{CheckpointPlace, PlanFactory, QueryDefinition, StreamingQuery, start};
@@ -138,7 +138,7 @@ impl Session {
 
     pub(super) async fn plan_streaming(&self, plan: LogicalPlan, query: &ContinuousQuery) -> Result<Planned> {
         let mode = query.emit.as_ref().map(|(mode, _)| *mode);
-        let planned = Planned::new(self, plan, mode).await;
+        let planned = without_panic(Planned::new(self, plan, mode)).await;
         let at = query.emit.as_ref().map_or(query.location, |(_, at)| *at);
         planned.map_err(|e| e.at(at))
     }
