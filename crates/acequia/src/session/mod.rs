@@ -50,6 +50,7 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion::sql::parser::Statement as DataFusionStatement;
 use datafusion::sql::sqlparser::ast::{ObjectName, Statement as SqlStatement};
 use futures::FutureExt;
+use futures::future::BoxFuture;
 use indexmap::IndexMap;
 use parking_lot::{Mutex, RwLock};
 use std::panic::AssertUnwindSafe;
@@ -349,7 +350,8 @@ impl Session {
         refuse_versions(&statement)?;
         paths::check(&statement)?;
         let state = self.state();
-        without_panic(async { state.statement_to_plan(statement).await.map_err(from_planning) }).await
+        let planning = async { state.statement_to_plan(statement).await.map_err(from_planning) };
+        without_panic(planning.boxed()).await
     }
 
     fn set(&self, key: &str, value: &str) -> Result<StatementOutput> {
@@ -415,7 +417,7 @@ fn check_struct_names(schema: &Schema) -> Result<()> {
 }
 
 /// What planning gives; a panic in DataFusion's planner ends the statement, not the program.
-pub(super) async fn without_panic<T>(planning: impl Future<Output = Result<T>>) -> Result<T> {
+pub(super) async fn without_panic<T>(planning: BoxFuture<'_, Result<T>>) -> Result<T> {
     let planned = AssertUnwindSafe(planning).catch_unwind().await;
     planned.unwrap_or_else(|_| {
         Err(Error::internal("the planner panicked over this statement; write it another way, and report it"))

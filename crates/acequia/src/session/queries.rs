@@ -138,7 +138,7 @@ impl Session {
 
     pub(super) async fn plan_streaming(&self, plan: LogicalPlan, query: &ContinuousQuery) -> Result<Planned> {
         let mode = query.emit.as_ref().map(|(mode, _)| *mode);
-        let planned = without_panic(Planned::new(self, plan, mode)).await;
+        let planned = without_panic(Planned::new(self, plan, mode).boxed()).await;
         let at = query.emit.as_ref().map_or(query.location, |(_, at)| *at);
         planned.map_err(|e| e.at(at))
     }
