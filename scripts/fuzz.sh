@@ -14,12 +14,13 @@ if [ ${#targets[@]} -eq 0 ]; then targets=(sql plan options decode checkpoint); 
 RUSTC_WORKSPACE_WRAPPER="$PWD/scripts/instrument.sh" \
     cargo build --locked --workspace --features acequia-fuzz/libfuzzer --bin fuzz
 
+built=${CARGO_TARGET_DIR:-target}
 for target in "${targets[@]}"; do
     kept=target/fuzz/$target
     mkdir -p "$kept"
     if [ "$target" = sql ]; then find sql-tests -name '*.sql' -exec cp {} "$kept" \; ; fi
     echo "fuzzing $target for $seconds seconds"
-    if ! ACEQUIA_FUZZ=$target target/debug/fuzz -max_total_time="$seconds" -timeout=20 -rss_limit_mb=2048 \
+    if ! ACEQUIA_FUZZ=$target "$built/debug/fuzz" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=2048 \
         -malloc_limit_mb=1024 -len_control=0 -max_len=8192 -seed=1 -artifact_prefix="target/fuzz/$target-" \
         "$kept" "crates/acequia-fuzz/corpus/$target" >"$kept.log" 2>&1; then
         tail -40 "$kept.log"

@@ -9,7 +9,7 @@
 //! give the whole row `before` a change (in PostgreSQL: `REPLICA IDENTITY FULL`).
 
 use acequia_core::{Error, Options, Result};
-use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, RecordBatchOptions};
+use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, RecordBatchOptions, StringArray};
 use arrow::compute::{cast, interleave};
 use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef};
 use std::sync::Arc;
@@ -91,7 +91,7 @@ impl Changelog {
         match self.kind {
             Kind::OpColumn(column) => {
                 let ops = words(records.column(column))?;
-                let weights = ops.iter().map(|op| weight(op.as_deref())).collect::<Result<Int64Array>>()?;
+                let weights = ops.iter().map(weight).collect::<Result<Int64Array>>()?;
                 let mut columns = records.columns().to_vec();
                 columns.remove(column);
                 Ok((batch(&self.rows, columns, records.num_rows())?, weights))
@@ -109,7 +109,7 @@ impl Changelog {
             [&bare[0], &bare[1], payload.column(0), payload.column(1)].map(|image| image.as_struct());
         for (record, ops) in ops[0].iter().zip(&ops[1]).enumerate() {
             let wrapped = usize::from(payload.is_valid(record));
-            let op = [ops.0, ops.1][wrapped].as_deref();
+            let op = [ops.0, ops.1][wrapped];
             let (before, after) = match op {
                 Some("c" | "r") => (false, true),
                 Some("u") => (true, true),
@@ -156,9 +156,8 @@ fn envelope(declared: &SchemaRef) -> SchemaRef {
     Arc::new(Schema::new([bare, vec![payload]].concat()))
 }
 
-fn words(column: &ArrayRef) -> Result<Vec<Option<String>>> {
-    let text = cast(column, &DataType::Utf8)?;
-    Ok(text.as_string::<i32>().iter().map(|word| word.map(str::to_string)).collect())
+fn words(column: &ArrayRef) -> Result<StringArray> {
+    Ok(cast(column, &DataType::Utf8)?.as_string().clone())
 }
 
 fn weight(op: Option<&str>) -> Result<Option<i64>> {

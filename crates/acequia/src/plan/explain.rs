@@ -53,7 +53,13 @@ pub(super) fn aggregate(
 }
 
 /// A join in a line: its condition, when it emits, what evicts each side.
-pub(super) fn join(join: &Join, emit: JoinEmit, times: Option<&JoinTimes>, sides: [&JoinSide; 2]) -> String {
+pub(super) fn join(
+    join: &Join,
+    mode: OutputMode,
+    emit: JoinEmit,
+    times: Option<&JoinTimes>,
+    sides: [&JoinSide; 2],
+) -> String {
     let keys: Vec<String> = join.on.iter().map(|(l, r)| format!("{l} = {r}")).collect();
     let filter = join.filter.as_ref().map_or_else(String::new, |filter| format!(" filter=`{filter}`"));
     let emits = match emit {
@@ -65,6 +71,7 @@ pub(super) fn join(join: &Join, emit: JoinEmit, times: Option<&JoinTimes>, sides
         (Some(times), Some(JoinEviction { leave: Some(_), .. })) => {
             format!("watermark over `{}`", times.exprs[1 - side])
         }
+        _ if mode == OutputMode::Complete => "nothing: COMPLETE keeps every row".to_string(),
         _ => "nothing: no event times with watermarks are equal or near each other in ON".to_string(),
     };
     format!(

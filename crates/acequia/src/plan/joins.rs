@@ -50,15 +50,19 @@ impl Builder<'_> {
         }
         let chained = parts.iter().any(has_operator);
         let filter = filter(join, &parts)?;
-        let times = JoinTimes::of(join, &times_of(&join.left)?, &times_of(&join.right)?);
-        let times = times.map_err(from_datafusion)?;
+        let times = match self.mode {
+            // It forgets nothing, so no row is late.
+            OutputMode::Complete => None,
+            _ => JoinTimes::of(join, &times_of(&join.left)?, &times_of(&join.right)?)
+                .map_err(from_datafusion)?,
+        };
         let [left, right] = &mut parts;
         let keys = |side: fn(&(Expr, Expr)) -> &Expr| join.on.iter().map(side).cloned().collect::<Vec<_>>();
         let left = self.join_input(left, &keys(|(l, _)| l), times.as_ref(), 0).await?;
         let right = self.join_input(right, &keys(|(_, r)| r), times.as_ref(), 1).await?;
         let emit = self.join_emit(join, &left, &right)?;
         let id = self.next_id();
-        let description = explain::join(join, emit, times.as_ref(), [&left.side, &right.side]);
+        let description = explain::join(join, self.mode, emit, times.as_ref(), [&left.side, &right.side]);
         let spec = JoinSpec {
             operator: id,
             kind: join.join_type,

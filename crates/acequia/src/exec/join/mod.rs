@@ -80,7 +80,9 @@ impl JoinOperator {
         let before = self.sides[this].presence();
         let delta = self.without_null_keys(this, delta)?;
         let (degrees, touched) = self.pair(this, &delta)?;
-        self.sides[this].count(&delta)?;
+        if self.spec.null_aware {
+            self.sides[this].count(&delta);
+        }
         self.give_rows(this, &delta, &degrees)?;
         let after = self.sides[this].presence();
         let other = 1 - this;

@@ -55,9 +55,8 @@ pub(super) struct Side {
     pub(super) store: RowStore,
     pub(super) saved: SavedRows,
     pub(super) pending: Vec<RecordBatch>,
-    /// Rows, and rows with NULL in the key.
+    /// Of a NOT IN: rows, and rows with NULL in the key.
     counted: [i64; 2],
-    evicted_below: Option<i64>,
 }
 
 impl Side {
@@ -85,7 +84,6 @@ impl Side {
             store,
             pending: Vec::new(),
             counted: [0; 2],
-            evicted_below: None,
         })
     }
 
@@ -107,8 +105,8 @@ impl Side {
         let delta = Delta::of(&self.schema, &std::mem::take(&mut self.pending))?;
         let delta = if self.store.spec().leave { delta.consolidated()? } else { delta };
         let Some(eviction) = &self.eviction else { return Ok((delta, 0)) };
-        let late_below = eviction.late.at(context.late_watermark)?;
-        let Some(bound) = late_below.max(self.evicted_below) else { return Ok((delta, 0)) };
+        // Not by what has left: rows that can have no partner to come still meet those that are there.
+        let Some(bound) = eviction.late.at(context.late_watermark)? else { return Ok((delta, 0)) };
         let times = times_in(delta.rows.column(eviction.column), eviction.field)?;
         let on_time = |row: &u32| times.is_null(*row as usize) || times.value(*row as usize) >= bound;
         let kept: Vec<u32> = (0..delta.len() as u32).filter(on_time).collect();
@@ -127,10 +125,9 @@ impl Side {
     }
 
     /// Counts rows for [`Side::presence`].
-    pub(super) fn count(&mut self, delta: &Delta) -> Result<()> {
+    pub(super) fn count(&mut self, delta: &Delta) {
         let keys = self.keys(delta.rows.columns());
         self.count_rows(&keys, &delta.weights);
-        Ok(())
     }
 
     fn count_rows(&mut self, keys: &[ArrayRef], weights: &[i64]) {
@@ -174,7 +171,6 @@ impl Side {
         let weights: Vec<i64> = ids.iter().map(|id| -self.store.weight(*id)).collect();
         self.count_rows(&keys, &weights);
         self.store.remove(ids)?;
-        self.evicted_below = self.evicted_below.max(Some(bound));
         if durable {
             self.saved.evicted(bound);
         }

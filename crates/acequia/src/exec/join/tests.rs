@@ -189,12 +189,13 @@ fn final_joins_give_each_row_once() {
         case.key = vec![0];
         let mut spec = case.spec();
         spec.emit = JoinEmit::Final;
-        // `v` is the time; rows of a key join within 2.
-        spec.filter = Some(within());
+        // `v` is the time; the left row's is from `least` to `least + 4` after that of its partner.
+        let least = rng.random_range(-4..5);
+        spec.filter = Some(after(least));
         let bound = |less: i64| TimeBound::new(move |time: Timestamp| Ok(time.0 + 1 - less));
-        for side in &mut spec.sides {
-            side.eviction =
-                Some(JoinEviction { column: 3, field: None, late: bound(0), leave: Some(bound(2)) });
+        for (side, kept) in spec.sides.iter_mut().zip([-least, least + 4]) {
+            let leave = Some(bound(kept));
+            side.eviction = Some(JoinEviction { column: 3, field: None, late: bound(0), leave });
         }
         let mut operator = JoinOperator::try_new(spec.clone()).unwrap();
         let mut saved: Vec<twin::SavedBag> = operator.tables().into_iter().map(twin::SavedBag::new).collect();
@@ -234,7 +235,12 @@ fn final_joins_give_each_row_once() {
         folded.apply(&operator.finish(&at(9, Some(1000))).unwrap());
         assert_eq!(operator.state_rows(), 0, "seed {seed}");
         let [left, right] = used.map(|rows| twin::together(&schema(), &rows));
-        let sql = |kind: &str| format!("SELECT * FROM l {kind} JOIN r ON l.k = r.k AND abs(l.v - r.v) <= 2");
+        let sql = |kind: &str| {
+            format!(
+                "SELECT * FROM l {kind} JOIN r ON l.k = r.k AND l.v - r.v BETWEEN {least} AND {}",
+                least + 4
+            )
+        };
         let context = twin::context_of(&[("l", &left), ("r", &right)]);
         let answer = |kind: &str, mark: &str| -> Vec<String> {
             let rows = twin::query(&context, &sql(kind));
@@ -255,15 +261,15 @@ fn final_joins_give_each_row_once() {
     }
 }
 
-/// `l.v - r.v <= 2 AND r.v - l.v <= 2`
-fn within() -> JoinFilter {
+/// `l.v - r.v BETWEEN least AND least + 4`
+fn after(least: i64) -> JoinFilter {
     let filter = filter();
     let column = |index: usize| Arc::new(Column::new(["lv", "rv"][index], index)) as Arc<_>;
-    let two = || datafusion::physical_expr::expressions::lit(2_i64);
-    let at_most_two = |a: usize, b: usize| -> Arc<dyn datafusion::physical_expr::PhysicalExpr> {
-        let difference = Arc::new(BinaryExpr::new(column(a), BinaryOperator::Minus, column(b)));
-        Arc::new(BinaryExpr::new(difference, BinaryOperator::LtEq, two()))
+    let compared = |op: BinaryOperator, value: i64| -> Arc<dyn datafusion::physical_expr::PhysicalExpr> {
+        let difference = Arc::new(BinaryExpr::new(column(0), BinaryOperator::Minus, column(1)));
+        Arc::new(BinaryExpr::new(difference, op, datafusion::physical_expr::expressions::lit(value)))
     };
-    let both = BinaryExpr::new(at_most_two(0, 1), BinaryOperator::And, at_most_two(1, 0));
+    let (low, high) = (compared(BinaryOperator::GtEq, least), compared(BinaryOperator::LtEq, least + 4));
+    let both = BinaryExpr::new(low, BinaryOperator::And, high);
     JoinFilter::new(Arc::new(both), filter.column_indices().to_vec(), SchemaRef::clone(filter.schema()))
 }

@@ -1,0 +1,8 @@
+-- COMPLETE keeps everything: a join with times in ON drops no late row and lets none leave.
+CREATE STREAM l (k BIGINT, at TIMESTAMP(3), WATERMARK FOR at);
+CREATE STREAM r (k BIGINT, at TIMESTAMP(3), WATERMARK FOR at);
+SELECT l.k, count(*) AS n FROM l JOIN r ON l.k = r.k AND l.at BETWEEN r.at - INTERVAL '2 seconds' AND r.at GROUP BY l.k EMIT COMPLETE;
+INSERT INTO l VALUES (1, '2026-01-01 00:00:01'), (2, '2026-01-01 00:00:30');
+INSERT INTO r VALUES (1, '2026-01-01 00:00:02'), (2, '2026-01-01 00:00:30');
+INSERT INTO l VALUES (1, '2026-01-01 00:00:01');
+INSERT INTO r VALUES (1, '2026-01-01 00:00:01'), (2, '2026-01-01 00:00:31');
