@@ -9,13 +9,12 @@
 
 #![allow(clippy::print_stdout, reason = "a benchmark prints its table")]
 
-use acequia::{Error, QueryListener, Result, Session, StatementOutput, StreamingQueryProgress};
+use acequia::{Error, Result, Session, StatementOutput, StreamingQueryListener, StreamingQueryProgress};
 use acequia_core::disk::{Disk, DiskObserver, Step};
 use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 /// The allocator of the `acequia` binary.
 #[global_allocator]
@@ -48,15 +47,12 @@ fn number(arguments: &[String], name: &str) -> Option<u64> {
 #[derive(Default)]
 struct Told(Mutex<Vec<StreamingQueryProgress>>);
 
-impl QueryListener for Told {
-    fn on_progress(&self, progress: &StreamingQueryProgress) {
+impl StreamingQueryListener for Told {
+    fn on_query_progress(&self, progress: &StreamingQueryProgress) {
         if let Ok(mut told) = self.0.lock() {
             told.push(progress.clone());
         }
     }
-
-    fn on_retry(&self, _name: &str, _error: &str, _wait: Duration) {}
-    fn on_terminated(&self, _name: &str, _error: Option<&Error>) {}
 }
 
 /// Counts what waits for the disk.
@@ -84,7 +80,7 @@ fn median(told: &[StreamingQueryProgress]) -> f64 {
 /// Runs statements to their end; gives what their query told of its batches.
 async fn run(text: &str, disk: Disk) -> Result<Vec<StreamingQueryProgress>> {
     let told = Arc::new(Told::default());
-    let listener: Arc<dyn QueryListener> = Arc::clone(&told) as _;
+    let listener: Arc<dyn StreamingQueryListener> = Arc::clone(&told) as _;
     let session = Session::builder().listener(listener).disk(disk).build()?;
     for output in session.sql(text).await? {
         if let StatementOutput::Query(query) = output {
@@ -197,7 +193,7 @@ async fn memory_of(groups: u64) -> Result<()> {
         rate(100_000, groups)
     );
     let peak = Arc::new(Peak::default());
-    let listener: Arc<dyn QueryListener> = Arc::clone(&peak) as _;
+    let listener: Arc<dyn StreamingQueryListener> = Arc::clone(&peak) as _;
     let session = Session::builder().listener(listener).build()?;
     for output in session.sql(&text).await? {
         if let StatementOutput::Query(query) = output {
@@ -218,15 +214,12 @@ struct Peak {
     state: AtomicU64,
 }
 
-impl QueryListener for Peak {
-    fn on_progress(&self, progress: &StreamingQueryProgress) {
+impl StreamingQueryListener for Peak {
+    fn on_query_progress(&self, progress: &StreamingQueryProgress) {
         let state = progress.state_operators.iter().map(|operator| operator.memory_used_bytes).sum();
         self.state.store(state, Ordering::Relaxed);
         self.resident.store(resident(), Ordering::Relaxed);
     }
-
-    fn on_retry(&self, _name: &str, _error: &str, _wait: Duration) {}
-    fn on_terminated(&self, _name: &str, _error: Option<&Error>) {}
 }
 
 /// The process's resident memory in bytes; 0 where the system does not tell.

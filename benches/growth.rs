@@ -11,8 +11,8 @@
 #![allow(clippy::print_stdout, reason = "a benchmark prints its table")]
 
 use acequia::{
-    Error, NoConsole, QueryListener, Result, Session, StatementOutput, StreamingQueryProgress, TableLayout,
-    format_table,
+    Error, NoConsole, Result, Session, StatementOutput, StreamingQueryListener, StreamingQueryProgress,
+    TableLayout, format_table,
 };
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::Path;
@@ -67,8 +67,8 @@ struct Samples {
     sums: Mutex<(u64, f64)>,
 }
 
-impl QueryListener for Samples {
-    fn on_progress(&self, progress: &StreamingQueryProgress) {
+impl StreamingQueryListener for Samples {
+    fn on_query_progress(&self, progress: &StreamingQueryProgress) {
         let (done, mean) = {
             let Ok(mut sums) = self.sums.lock() else { return };
             let done = progress.batch_id.0 + 1;
@@ -85,9 +85,6 @@ impl QueryListener for Samples {
             println!("{done:>8} {mean:>12.3} {files:>8} {bytes:>12} {:>10.1} {state:>12}", resident_mib());
         }
     }
-
-    fn on_retry(&self, _name: &str, _error: &str, _wait: Duration) {}
-    fn on_terminated(&self, _name: &str, _error: Option<&Error>) {}
 }
 
 async fn run_batches(checkpoint: &Path, batches: u64, print: bool) -> Result<()> {
@@ -142,8 +139,8 @@ struct Seen {
 
 struct Watcher(Arc<Mutex<Seen>>);
 
-impl QueryListener for Watcher {
-    fn on_progress(&self, progress: &StreamingQueryProgress) {
+impl StreamingQueryListener for Watcher {
+    fn on_query_progress(&self, progress: &StreamingQueryProgress) {
         if let Ok(mut seen) = self.0.lock() {
             let bytes: u64 = progress.state_operators.iter().map(|o| o.memory_used_bytes).sum();
             seen.bytes = seen.bytes.max(bytes);
@@ -151,10 +148,6 @@ impl QueryListener for Watcher {
             seen.input += progress.num_input_rows;
         }
     }
-
-    fn on_retry(&self, _name: &str, _error: &str, _wait: Duration) {}
-
-    fn on_terminated(&self, _name: &str, _error: Option<&Error>) {}
 }
 
 async fn windows(events: u64, with_watermark: bool) -> Result<Seen> {

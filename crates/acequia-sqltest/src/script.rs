@@ -13,7 +13,7 @@ use crate::json;
 use acequia::session::RunningQuery;
 use acequia::sql::{ParsedStatement, split};
 use acequia::{
-    BatchOutput, Error, QueryListener, Result, Session, SessionBuilder, StatementOutput,
+    BatchOutput, Error, QueryRun, Result, Session, SessionBuilder, StatementOutput, StreamingQueryListener,
     StreamingQueryProgress,
 };
 use parking_lot::Mutex;
@@ -56,16 +56,14 @@ impl Recorder {
     }
 }
 
-impl QueryListener for Recorder {
-    fn on_progress(&self, progress: &StreamingQueryProgress) {
+impl StreamingQueryListener for Recorder {
+    fn on_query_progress(&self, progress: &StreamingQueryProgress) {
         self.send(Event::Progress(Box::new(progress.clone())));
     }
 
-    fn on_retry(&self, name: &str, error: &str, wait: Duration) {
-        self.send(Event::Retry { query: name.to_string(), message: error.to_string(), wait });
+    fn on_query_retry(&self, query: &QueryRun, error: &Error, wait: Duration) {
+        self.send(Event::Retry { query: query.name.clone(), message: error.to_string(), wait });
     }
-
-    fn on_terminated(&self, _name: &str, _error: Option<&Error>) {}
 }
 
 impl Script {

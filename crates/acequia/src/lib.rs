@@ -18,12 +18,34 @@ pub mod sql;
 mod error;
 
 pub use acequia_connectors::sinks::{ConsoleOut, NoConsole, TableLayout, format_table};
-pub use acequia_core::{Error, ErrorKind, Location, OutputMode, Result};
+pub use acequia_core::{
+    BatchId, Clock, Error, ErrorKind, Location, ManualClock, OutputMode, QueryId, Result, Timestamp,
+    Watermark,
+};
 pub use error::from_datafusion;
 pub use exec::Shards;
-pub use runtime::{QueryListener, RetryPolicy, StreamingQuery, StreamingQueryProgress};
+pub use runtime::{
+    ListenerId, QueryRun, RetryPolicy, StreamingQuery, StreamingQueryListener, StreamingQueryProgress,
+    StreamingQueryStatus,
+};
 pub use session::{
-    BatchOutput, DataFrame, DataStreamReader, DataStreamWriter, Session, SessionBuilder, StatementOutput,
-    StepSplit,
+    Batch, BatchOutput, DataFrame, DataStreamReader, DataStreamWriter, ForeachWriter, GroupedData,
+    QueryStream, RunningQuery, Session, SessionBuilder, StatementOutput, StepSplit, StreamingQueryManager,
+    UserError,
 };
 pub use sql::Trigger;
+
+/// The names that a program needs most: `use acequia::prelude::*`.
+pub mod prelude {
+    pub use crate::session::expressions::{session_window, sliding_window, window, window_from};
+    pub use crate::{
+        DataFrame, OutputMode, Session, StatementOutput, StreamingQuery, StreamingQueryListener, Trigger,
+    };
+    pub use datafusion::common::{JoinType, ScalarValue};
+    pub use datafusion::functions_aggregate::expr_fn::{avg, count, count_distinct, max, min, sum};
+    pub use datafusion::logical_expr::{Expr, ExprFunctionExt};
+    pub use datafusion::prelude::{cast, col, ident, lit, when};
+}
+
+/// The versions of Arrow and DataFusion that this crate is built with, for programs that use them too.
+pub use {arrow, datafusion};

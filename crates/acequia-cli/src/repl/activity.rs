@@ -1,7 +1,7 @@
 //! What the queries of the session do, counted, and told when one ends by itself.
 
 use super::screen::Screen;
-use acequia::{Error, QueryListener, StreamingQueryProgress};
+use acequia::{Error, QueryRun, StreamingQueryListener, StreamingQueryProgress};
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -97,24 +97,24 @@ impl Activity {
     }
 }
 
-impl QueryListener for Activity {
-    fn on_progress(&self, progress: &StreamingQueryProgress) {
+impl StreamingQueryListener for Activity {
+    fn on_query_progress(&self, progress: &StreamingQueryProgress) {
         let mut state = self.state.lock();
         let counts = state.counts.entry(progress.name.clone()).or_default();
         counts.batches += 1;
         counts.rows += progress.num_output_rows;
     }
 
-    fn on_retry(&self, name: &str, error: &str, wait: Duration) {
-        let text = format!("query `{name}` tries again in {wait:?}: {error}\n");
+    fn on_query_retry(&self, query: &QueryRun, error: &Error, wait: Duration) {
+        let text = format!("query `{}` tries again in {wait:?}: {error}\n", query.name);
         if self.interactive { self.screen.announce(&text) } else { self.screen.error(&text) }
     }
 
-    fn on_terminated(&self, name: &str, error: Option<&Error>) {
+    fn on_query_terminated(&self, query: &QueryRun, error: Option<&Error>) {
         let mut state = self.state.lock();
         state.failed |= error.is_some();
-        let counts = state.counts.remove(name).unwrap_or_default();
-        let ended = Ended { name: name.to_string(), counts, error: error.map(ToString::to_string) };
+        let counts = state.counts.remove(&query.name).unwrap_or_default();
+        let ended = Ended { name: query.name.clone(), counts, error: error.map(ToString::to_string) };
         if state.executing {
             state.ended.push(ended);
             return;

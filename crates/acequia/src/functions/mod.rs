@@ -49,6 +49,7 @@ pub use batch::to_batch;
 pub use batch_time::{BatchTime, bind_batch_time};
 pub use bound::bound;
 pub use duplicates::DropDuplicates;
+pub(crate) use expand::own_event_time;
 pub use grid::{Grid, Shape, WindowSpec};
 pub use join_time::JoinTimes;
 pub use lineage::{TimeColumns, event_time_columns};

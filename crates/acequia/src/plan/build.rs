@@ -246,7 +246,11 @@ impl Builder<'_> {
             return merge(plan, parts, Change::Snapshot);
         }
         if changes.contains(&Change::Snapshot) {
-            return Err(refuse::nothing_kept());
+            let mut kept = vec![];
+            for (part, child) in parts.into_iter().zip(&union.inputs) {
+                kept.push(self.kept_whole(part, child).await?);
+            }
+            return merge(plan, kept, Change::Snapshot);
         }
         for part in parts.iter_mut().filter(|part| part.change == Change::Static) {
             *part = self.once(&part.plan).await?;
@@ -282,6 +286,12 @@ impl Builder<'_> {
         let left = self.part(&join.left).await?;
         let right = self.part(&join.right).await?;
         let whole = |change: Change| matches!(change, Change::Snapshot | Change::Static);
+        if [&left, &right].iter().any(|part| part.change == Change::Snapshot) {
+            // Beside what comes whole in every batch, the rows of the other side have to be kept.
+            let (left, right) =
+                (self.kept_whole(left, &join.left).await?, self.kept_whole(right, &join.right).await?);
+            return merge(plan, vec![left, right], Change::Snapshot);
+        }
         if whole(left.change) && whole(right.change) {
             return merge(plan, vec![left, right], Change::Snapshot);
         }

@@ -46,7 +46,7 @@ impl Builder<'_> {
             *part = self.once(&part.plan).await?;
         }
         if parts.iter().any(|part| matches!(part.change, Change::Keyed | Change::Snapshot)) {
-            return Err(refuse::stream_join(join.join_type, self.mode));
+            return Err(Error::internal("a join operator takes changes"));
         }
         let chained = parts.iter().any(has_operator);
         let filter = filter(join, &parts)?;

@@ -20,6 +20,14 @@ impl Builder<'_> {
         }
     }
 
+    /// A part that gives all its rows in every batch.
+    pub(super) async fn kept_whole(&mut self, part: Part, plan: &LogicalPlan) -> Result<Part> {
+        match part.change {
+            Change::Snapshot | Change::Static => Ok(part),
+            _ => self.materialize(part, plan).await,
+        }
+    }
+
     /// The rows of a part, kept and given whole every batch. They have the names of this node's.
     pub(super) async fn materialize(&mut self, part: Part, plan: &LogicalPlan) -> Result<Part> {
         let retracting = part.change == Change::Retracting;

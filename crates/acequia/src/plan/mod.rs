@@ -12,6 +12,7 @@ mod aggregates;
 mod build;
 mod delta;
 mod duplicates;
+mod event_times;
 mod explain;
 mod fingerprint;
 mod joins;
@@ -33,6 +34,7 @@ mod views;
 mod watermark;
 
 pub use delta::Slot;
+pub use event_times::EventTimes;
 pub use node::{Island, Node, OperatorNode, SourceLeaf, StreamingPlan};
 pub use reset::IslandTemplate;
 pub use watermark::{EventTimeObserver, EventTimeObservers};

@@ -5,13 +5,6 @@ use acequia_core::{Error, OutputMode, Result};
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::logical_expr::{Expr, LogicalPlan};
 
-/// A join of an input of which every batch gives the whole, with one of which it gives changes.
-pub(super) fn stream_join(kind: impl std::fmt::Display, mode: OutputMode) -> Error {
-    Error::unsupported(format!(
-        "joining the result of an aggregate with a stream is not incremental yet in {mode} mode; use EMIT CHANGES, or EMIT UPDATE with the key of both in the SELECT list: join=`{kind}`"
-    ))
-}
-
 /// A join whose condition gives another value each time.
 pub(super) fn volatile_join() -> Error {
     Error::unsupported(

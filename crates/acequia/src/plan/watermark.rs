@@ -1,14 +1,12 @@
 //! The physical side of `WATERMARK FOR`: passes rows through and remembers the latest event time among them.
 
 use super::delta::{DeltaExec, Slot};
+use super::event_times::EventTimes;
 use crate::functions::EventTimeWatermark;
 use acequia_core::Timestamp;
-use arrow::array::{Array, ArrayRef, RecordBatch, cast::AsArray};
-use arrow::compute::{SortOptions, max, sort};
-use arrow::datatypes::{
-    DataType, SchemaRef, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType,
-    TimestampNanosecondType, TimestampSecondType,
-};
+use arrow::array::{Array, ArrayRef, RecordBatch};
+use arrow::compute::{SortOptions, sort};
+use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use datafusion::catalog::Session;
 use datafusion::common::tree_node::TreeNodeRecursion;
@@ -46,6 +44,8 @@ pub struct SeenTimes {
     pub latest: Option<Timestamp>,
     /// Rows with a time after the limit.
     pub future_rows: u64,
+    /// Of every row.
+    pub all: EventTimes,
 }
 
 impl EventTimeObserver {
@@ -70,14 +70,16 @@ impl EventTimeObserver {
     }
 
     fn observe(&self, times: &ArrayRef) -> Result<()> {
-        let found = latest_event_time(times)?;
+        let all = EventTimes::of(times)?;
+        let found = all.latest;
         let mut seen = self.seen.lock();
+        seen.all.merge(&all);
         match seen.limit {
             Some(limit) if found > Some(limit) => {
                 // Sorted so that the times within the limit are together; this is rare.
                 let sorted = sort(times, Some(SortOptions { descending: false, nulls_first: true }))?;
                 let within = |index: usize| -> Result<bool> {
-                    Ok(latest_event_time(&sorted.slice(index, 1))? <= Some(limit))
+                    Ok(EventTimes::of(&sorted.slice(index, 1))?.latest <= Some(limit))
                 };
                 let (mut low, mut high) = (0, sorted.len());
                 while low < high {
@@ -85,32 +87,12 @@ impl EventTimeObserver {
                     if within(middle)? { low = middle + 1 } else { high = middle }
                 }
                 seen.future_rows += (sorted.len() - low) as u64;
-                seen.latest = seen.latest.max(latest_event_time(&sorted.slice(0, low))?);
+                seen.latest = seen.latest.max(EventTimes::of(&sorted.slice(0, low))?.latest);
             }
             _ => seen.latest = seen.latest.max(found),
         }
         Ok(())
     }
-}
-
-/// The latest time of a timestamp column, NULLs left out; nanoseconds round down.
-fn latest_event_time(times: &ArrayRef) -> Result<Option<Timestamp>> {
-    let DataType::Timestamp(unit, _) = times.data_type() else {
-        return internal_err!("watermark column is not a timestamp: {}", times.data_type());
-    };
-    let micros = match unit {
-        TimeUnit::Second => {
-            max(times.as_primitive::<TimestampSecondType>()).map(|t| t.saturating_mul(1_000_000))
-        }
-        TimeUnit::Millisecond => {
-            max(times.as_primitive::<TimestampMillisecondType>()).map(|t| t.saturating_mul(1_000))
-        }
-        TimeUnit::Microsecond => max(times.as_primitive::<TimestampMicrosecondType>()),
-        TimeUnit::Nanosecond => {
-            max(times.as_primitive::<TimestampNanosecondType>()).map(|t| t.div_euclid(1_000))
-        }
-    };
-    Ok(micros.map(Timestamp))
 }
 
 /// All watermarks of a query, by name. A stream that is read twice has one observer.
@@ -247,7 +229,7 @@ impl ExecutionPlan for WatermarkExec {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use arrow::array::{TimestampMillisecondArray, TimestampNanosecondArray};
+    use arrow::array::TimestampMillisecondArray;
 
     #[test]
     fn times_after_the_limit_are_counted_and_move_nothing() {
@@ -262,15 +244,5 @@ mod tests {
         observer.begin(None);
         observer.observe(&times(vec![Some(9)])).unwrap();
         assert_eq!(observer.take().latest, Some(Timestamp(9_000)));
-    }
-
-    #[test]
-    fn latest_event_time_leaves_nulls_out_and_rounds_down() {
-        let times: ArrayRef = Arc::new(TimestampMillisecondArray::from(vec![Some(5), None, Some(-7)]));
-        assert_eq!(latest_event_time(&times).unwrap(), Some(Timestamp(5_000)));
-        let times: ArrayRef = Arc::new(TimestampNanosecondArray::from(vec![-1]));
-        assert_eq!(latest_event_time(&times).unwrap(), Some(Timestamp(-1)));
-        let times: ArrayRef = Arc::new(TimestampNanosecondArray::from(vec![None]));
-        assert_eq!(latest_event_time(&times).unwrap(), None);
     }
 }

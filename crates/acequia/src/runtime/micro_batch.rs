@@ -15,7 +15,10 @@
 
 use super::execute::BatchRun;
 use super::output::OutputShape;
-use super::progress::{Durations, SourceProgress, StateOperatorProgress, StreamingQueryProgress, millis};
+use super::progress::{
+    Durations, EventTimeProgress, SinkProgress, SourceProgress, StateOperatorProgress,
+    StreamingQueryProgress, millis,
+};
 use super::read::SourceRun;
 use super::recover::{Recipe, operator_records};
 use super::watermark::WatermarkTracker;
@@ -58,6 +61,9 @@ pub(super) struct MicroBatches {
     /// The watermark in force in the last batch.
     pub(super) in_force: Watermark,
     pub(super) last_time: Timestamp,
+    /// When the last batch of this run began, by [`acequia_core::Clock::elapsed`], and how long after the one before.
+    pub(super) last_started: Option<Duration>,
+    pub(super) since_last: Option<Duration>,
     /// A batch that an earlier run began and did not commit.
     pub(super) pending: Option<OffsetRecord>,
     /// Whether plan, sources and sink stand between two batches: false from the begin of a batch, or of a recovery, to
@@ -209,6 +215,7 @@ impl MicroBatches {
 
     async fn run_steps(&mut self, offsets: OffsetRecord, logged: bool) -> Result<Ran> {
         let started = self.recipe.clock.elapsed();
+        self.since_last = self.last_started.replace(started).map(|last| started.saturating_sub(last));
         let mut durations = Durations::default();
         if !self.decide(&offsets, logged).await.map_err(during("deciding what it reads"))? {
             return Ok(Ran::Superseded);
@@ -361,17 +368,21 @@ impl MicroBatches {
         durations: Durations,
         took: Duration,
     ) -> StreamingQueryProgress {
-        let sources: Vec<SourceProgress> = self
-            .sources
-            .iter()
-            .zip(&offsets.sources)
-            .map(|(source, range)| SourceProgress {
+        let per_second = |rows: u64, time: Duration| rows as f64 / time.as_secs_f64().max(1e-6);
+        let since_last = |rows: u64| self.since_last.map(|time| per_second(rows, time));
+        let progress_of = |source: &SourceRun, range: &SourceOffsets| {
+            let rows = source.leaves.iter().map(|leaf| metrics[*leaf].rows()).max().unwrap_or(0);
+            SourceProgress {
                 description: source.name.clone(),
                 start_offset: range.start.clone(),
                 end_offset: range.end.clone(),
-                num_input_rows: source.leaves.iter().map(|leaf| metrics[*leaf].rows()).max().unwrap_or(0),
-            })
-            .collect();
+                num_input_rows: rows,
+                input_rows_per_second: since_last(rows),
+                processed_rows_per_second: per_second(rows, took),
+            }
+        };
+        let ranges = self.sources.iter().zip(&offsets.sources);
+        let sources: Vec<SourceProgress> = ranges.map(|(source, range)| progress_of(source, range)).collect();
         let input_rows: u64 = sources.iter().map(|s| s.num_input_rows).sum();
         let operators = self.plan.root.operators();
         let state_operators: Vec<StateOperatorProgress> = operators
@@ -394,12 +405,21 @@ impl MicroBatches {
             num_late_rows: operators.iter().map(|node| node.operator.late_rows()).sum(),
             num_future_rows: self.tracker.future_rows(),
             num_output_rows: output_rows,
-            processed_rows_per_second: input_rows as f64 / took.as_secs_f64().max(1e-6),
+            input_rows_per_second: since_last(input_rows),
+            processed_rows_per_second: per_second(input_rows, took),
+            batch_duration: durations.trigger_execution,
             duration_ms: durations,
+            event_time: self.tracker.event_times().map(|times| EventTimeProgress {
+                max: times.latest,
+                min: times.earliest,
+                avg: times.mean(),
+                watermark: offsets.watermark.global,
+            }),
             watermark: offsets.watermark.global,
             next_watermark: self.tracker.state().global,
             state_operators,
             sources,
+            sink: SinkProgress { description: self.recipe.target.clone(), num_output_rows: output_rows },
         }
     }
 }

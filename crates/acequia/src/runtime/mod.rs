@@ -1,6 +1,7 @@
 //! Running continuous queries: triggers, the micro-batch protocol, recovery, progress.
 
 mod execute;
+mod listener;
 mod micro_batch;
 mod output;
 mod parts;
@@ -13,8 +14,11 @@ mod run;
 mod watermark;
 mod workers;
 
-pub use progress::{Durations, SourceProgress, StateOperatorProgress, StreamingQueryProgress};
-pub use query::{QueryListener, StateTable, StreamingQuery};
+pub use listener::{ListenerId, Listeners, QueryRun, StreamingQueryListener};
+pub use progress::{
+    Durations, EventTimeProgress, SinkProgress, SourceProgress, StateOperatorProgress, StreamingQueryProgress,
+};
+pub use query::{StateTable, StreamingQuery, StreamingQueryStatus};
 pub use recover::CheckpointPlace;
 pub use retry::RetryPolicy;
 pub use run::{PlanFactory, QueryDefinition, start};

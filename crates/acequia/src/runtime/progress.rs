@@ -1,7 +1,7 @@
 //! What a query tells about each batch, in the shape of Spark's progress.
 
 use acequia_core::{BatchId, Offset, Timestamp, Watermark};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use std::time::Duration;
 
 /// One micro-batch of a query.
@@ -15,6 +15,7 @@ pub struct StreamingQueryProgress {
     /// The query's name.
     pub name: String,
     /// The batch's time.
+    #[serde(serialize_with = "iso")]
     pub timestamp: Timestamp,
     /// The batch.
     pub batch_id: BatchId,
@@ -28,21 +29,43 @@ pub struct StreamingQueryProgress {
     pub num_future_rows: u64,
     /// Rows given to the sink.
     pub num_output_rows: u64,
+    /// Rows read per second since the batch before began; none for a run's first batch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub input_rows_per_second: Option<f64>,
     /// Rows read per second of the batch's duration.
     pub processed_rows_per_second: f64,
+    /// How long the batch took, in milliseconds.
+    pub batch_duration: f64,
     /// How long each phase took.
     pub duration_ms: Durations,
+    /// The event times of the batch; none when no stream has a watermark.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub event_time: Option<EventTimeProgress>,
     /// The watermark in force.
+    #[serde(serialize_with = "iso_watermark")]
     pub watermark: Watermark,
     /// The watermark of the next batch.
+    #[serde(serialize_with = "iso_watermark")]
     pub next_watermark: Watermark,
     /// Every stateful operator.
     pub state_operators: Vec<StateOperatorProgress>,
     /// Every source.
     pub sources: Vec<SourceProgress>,
+    /// Where the rows went.
+    pub sink: SinkProgress,
 }
 
 impl StreamingQueryProgress {
+    /// As one line of JSON, with the names of Spark's progress.
+    pub fn json(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// As [`StreamingQueryProgress::json`], indented.
+    pub fn pretty_json(&self) -> String {
+        serde_json::to_string_pretty(self).unwrap_or_default()
+    }
+
     /// Rows held by all operators.
     pub fn state_rows(&self) -> u64 {
         self.state_operators.iter().map(|operator| operator.num_rows_total).sum()
@@ -65,6 +88,34 @@ pub struct Durations {
     pub commit_offsets: f64,
     /// All of it.
     pub trigger_execution: f64,
+}
+
+/// The event times of a batch's rows, those that came late and those too far ahead included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EventTimeProgress {
+    /// The latest; none when no row had one.
+    #[serde(serialize_with = "iso_option", skip_serializing_if = "Option::is_none")]
+    pub max: Option<Timestamp>,
+    /// The earliest.
+    #[serde(serialize_with = "iso_option", skip_serializing_if = "Option::is_none")]
+    pub min: Option<Timestamp>,
+    /// Their mean, rounded down to microseconds.
+    #[serde(serialize_with = "iso_option", skip_serializing_if = "Option::is_none")]
+    pub avg: Option<Timestamp>,
+    /// The watermark in force.
+    #[serde(serialize_with = "iso_watermark")]
+    pub watermark: Watermark,
+}
+
+/// Where a batch's rows went.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SinkProgress {
+    /// The sink or view.
+    pub description: String,
+    /// Rows given to it.
+    pub num_output_rows: u64,
 }
 
 /// One stateful operator after a batch.
@@ -93,6 +144,23 @@ pub struct SourceProgress {
     pub end_offset: Option<Offset>,
     /// Rows read.
     pub num_input_rows: u64,
+    /// Rows read per second since the batch before began; none for a run's first batch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub input_rows_per_second: Option<f64>,
+    /// Rows read per second of the batch's duration.
+    pub processed_rows_per_second: f64,
+}
+
+fn iso<S: Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(time)
+}
+
+fn iso_option<S: Serializer>(time: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
+    time.map(Timestamp::to_iso).serialize(serializer)
+}
+
+fn iso_watermark<S: Serializer>(watermark: &Watermark, serializer: S) -> Result<S::Ok, S::Error> {
+    iso_option(&watermark.0, serializer)
 }
 
 /// Milliseconds with three digits.

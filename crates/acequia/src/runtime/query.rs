@@ -1,11 +1,13 @@
 //! The handle of a running query.
 
+use super::listener::QueryRun;
 use super::progress::StreamingQueryProgress;
 use acequia_core::{Error, OperatorId, QueryId, Result};
 use arrow::array::RecordBatch;
 use parking_lot::Mutex;
+use serde::Serialize;
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -14,16 +16,6 @@ const RECENT_PROGRESS: usize = 100;
 
 /// How many commands may wait for a query; callers wait when there are more.
 const PENDING_COMMANDS: usize = 64;
-
-/// Is told what queries do. Called on the query's own thread: a slow listener slows the query down.
-pub trait QueryListener: Send + Sync {
-    /// A batch was published.
-    fn on_progress(&self, progress: &StreamingQueryProgress);
-    /// What may pass has failed a query; it tries again after this wait.
-    fn on_retry(&self, name: &str, error: &str, wait: Duration);
-    /// A query has ended, with its error if it failed.
-    fn on_terminated(&self, name: &str, error: Option<&Error>);
-}
 
 /// What a query is asked to do between batches.
 #[derive(Debug)]
@@ -50,12 +42,44 @@ pub struct StateTable {
 pub(super) struct Shared {
     pub(super) recent: Mutex<VecDeque<StreamingQueryProgress>>,
     pub(super) error: Mutex<Option<Arc<Error>>>,
+    pub(super) doing: Mutex<Doing>,
+    /// Set once the query has recovered.
+    pub(super) run: OnceLock<QueryRun>,
     pub(super) finished: watch::Sender<bool>,
+}
+
+/// What a query is at.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Doing {
+    #[default]
+    AskingSources,
+    RunningBatch,
+    WaitingForData,
+    WaitingForTrigger,
+    WaitingToRetry,
+}
+
+/// What a query is at, in the shape of Spark's status.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StreamingQueryStatus {
+    /// In words.
+    pub message: String,
+    /// Whether there was something to process when the sources were last asked.
+    pub is_data_available: bool,
+    /// Whether sources are being asked or a batch is being run, rather than waited.
+    pub is_trigger_active: bool,
 }
 
 impl Shared {
     pub(super) fn new() -> Self {
-        Self { recent: Mutex::default(), error: Mutex::default(), finished: watch::Sender::new(false) }
+        Self {
+            recent: Mutex::default(),
+            error: Mutex::default(),
+            doing: Mutex::default(),
+            run: OnceLock::new(),
+            finished: watch::Sender::new(false),
+        }
     }
 
     pub(super) fn record(&self, progress: StreamingQueryProgress) {
@@ -69,10 +93,9 @@ impl Shared {
 
 /// A continuous query that was started.
 pub struct StreamingQuery {
-    id: QueryId,
-    run_id: String,
-    name: String,
+    run: QueryRun,
     explain: String,
+    resumable: bool,
     commands: mpsc::Sender<Command>,
     shared: Arc<Shared>,
 }
@@ -80,22 +103,21 @@ pub struct StreamingQuery {
 impl std::fmt::Debug for StreamingQuery {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("StreamingQuery")
-            .field("name", &self.name)
-            .field("id", &self.id)
+            .field("name", &self.run.name)
+            .field("id", &self.run.id)
             .finish_non_exhaustive()
     }
 }
 
 impl StreamingQuery {
     pub(super) fn new(
-        id: QueryId,
-        run_id: String,
-        name: String,
+        run: QueryRun,
         explain: String,
+        resumable: bool,
         commands: mpsc::Sender<Command>,
         shared: Arc<Shared>,
     ) -> Self {
-        Self { id, run_id, name, explain, commands, shared }
+        Self { run, explain, resumable, commands, shared }
     }
 
     pub(super) fn channel() -> (mpsc::Sender<Command>, mpsc::Receiver<Command>) {
@@ -104,17 +126,17 @@ impl StreamingQuery {
 
     /// The identity for the life of the checkpoint.
     pub fn id(&self) -> &QueryId {
-        &self.id
+        &self.run.id
     }
 
     /// The identity of this run.
     pub fn run_id(&self) -> &str {
-        &self.run_id
+        &self.run.run_id
     }
 
     /// The name, as in `WITH (name = '...')`.
     pub fn name(&self) -> &str {
-        &self.name
+        &self.run.name
     }
 
     /// What `EXPLAIN STREAMING` prints of it.
@@ -125,6 +147,35 @@ impl StreamingQuery {
     /// Whether it still runs.
     pub fn is_active(&self) -> bool {
         !*self.shared.finished.borrow()
+    }
+
+    /// What it is at.
+    pub fn status(&self) -> StreamingQueryStatus {
+        let status = |message: &str, is_data_available, is_trigger_active| StreamingQueryStatus {
+            message: message.to_string(),
+            is_data_available,
+            is_trigger_active,
+        };
+        if !self.is_active() {
+            return match self.exception() {
+                Some(error) => {
+                    let way_out = if self.resumable {
+                        "start it again with its checkpoint, and it goes on from there"
+                    } else {
+                        "it has no checkpoint, so it begins anew when it is started again"
+                    };
+                    status(&format!("terminated with an error: {error}; {way_out}"), false, false)
+                }
+                None => status("stopped", false, false),
+            };
+        }
+        match *self.shared.doing.lock() {
+            Doing::AskingSources => status("asking the sources for new rows", false, true),
+            Doing::RunningBatch => status("processing new rows", true, true),
+            Doing::WaitingForData => status("waiting for rows to arrive", false, false),
+            Doing::WaitingForTrigger => status("waiting for the next trigger", false, false),
+            Doing::WaitingToRetry => status("waiting to try again what failed", true, false),
+        }
     }
 
     /// The error that ended it, if one did.
@@ -152,6 +203,12 @@ impl StreamingQuery {
         self.await_termination().await
     }
 
+    /// Asks the query to stop after its batch, without waiting for it.
+    pub(crate) fn stop_soon(&self) {
+        // One whose inbox is full is asked by nobody else: callers wait for answers. It hears the next one who asks.
+        let _ = self.commands.try_send(Command::Stop);
+    }
+
     /// Waits until the query ends by itself, is stopped or fails.
     ///
     /// # Errors
@@ -162,6 +219,17 @@ impl StreamingQuery {
         match self.exception() {
             Some(error) => Err(again(&error)),
             None => Ok(()),
+        }
+    }
+
+    /// As [`StreamingQuery::await_termination`], for no longer than this; false when it still runs.
+    ///
+    /// # Errors
+    /// The error that ended the query, if one did.
+    pub async fn await_termination_timeout(&self, timeout: Duration) -> Result<bool> {
+        match tokio::time::timeout(timeout, self.await_termination()).await {
+            Ok(ended) => ended.map(|()| true),
+            Err(_) => Ok(false),
         }
     }
 
@@ -197,7 +265,7 @@ impl StreamingQuery {
     /// `Cancelled` when the query has ended.
     pub async fn state(&self) -> Result<Vec<StateTable>> {
         let ended = || {
-            Error::cancelled(format!("query has ended: `{}`; start it again to read its state", self.name))
+            Error::cancelled(format!("query has ended: `{}`; start it again to read its state", self.name()))
         };
         self.ask(Command::Snapshot).await.ok_or_else(ended)?
     }

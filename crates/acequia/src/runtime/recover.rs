@@ -58,6 +58,7 @@ pub(super) struct Recipe {
     pub(super) id: String,
     pub(super) run_id: String,
     pub(super) name: String,
+    pub(super) target: String,
     pub(super) clock: Arc<dyn Clock>,
     policy: WatermarkPolicy,
     replan: PlanFactory,
@@ -71,7 +72,7 @@ impl fmt::Debug for Recipe {
 
 /// Opens checkpoint, sources and sink, and recovers.
 pub(super) async fn open(definition: QueryDefinition) -> Result<MicroBatches> {
-    let QueryDefinition { name, plan, replan, mut sink, checkpoint, policy, clock, .. } = definition;
+    let QueryDefinition { name, target, plan, replan, mut sink, checkpoint, policy, clock, .. } = definition;
     let durability = match checkpoint {
         Some(CheckpointPlace { store, prefix }) => {
             let checkpoint = Checkpoint::open(store, prefix).await?;
@@ -91,7 +92,7 @@ pub(super) async fn open(definition: QueryDefinition) -> Result<MicroBatches> {
     })
     .await?;
     let mut batches = MicroBatches {
-        recipe: Recipe { id, run_id, name, clock, policy, replan },
+        recipe: Recipe { id, run_id, name, target, clock, policy, replan },
         shape: OutputShape::of(&plan),
         tracker: tracker(&plan, policy, WatermarkState::default()),
         plan,
@@ -101,6 +102,8 @@ pub(super) async fn open(definition: QueryDefinition) -> Result<MicroBatches> {
         next: BatchId(0),
         in_force: Watermark::UNKNOWN,
         last_time: Timestamp(i64::MIN),
+        last_started: None,
+        since_last: None,
         pending: None,
         settled: false,
     };

@@ -1,6 +1,7 @@
 //! How a query bears what may pass: it tries again, waiting longer each time, then stops with the first error.
 //!
-//! Only `Unavailable` is tried again; every other kind says that waiting does not help. A try is a recovery: state,
+//! Only `Unavailable` is tried again; every other kind says that waiting does not help, unless the policy says
+//! otherwise. A try is a recovery: state,
 //! offsets, watermark and time of the batch are read from the checkpoint, so a batch that is tried again is the same
 //! batch. A query without a checkpoint has no state to go back to once a batch has begun: it tries again what comes
 //! before a batch, which changes nothing, and stops otherwise.
@@ -17,17 +18,22 @@ pub struct RetryPolicy {
     pub first_wait: Duration,
     /// No wait is longer.
     pub longest_wait: Duration,
+    /// Whether any error is tried again, not only what may pass: those of the program's own code, of input that somebody
+    /// mends meanwhile, of a full disk. Never when a newer run has taken over.
+    pub any_error: bool,
 }
 
 impl RetryPolicy {
     /// Stops at the first failure.
-    pub const NEVER: Self = Self { tries: 1, first_wait: Duration::ZERO, longest_wait: Duration::ZERO };
+    pub const NEVER: Self =
+        Self { tries: 1, first_wait: Duration::ZERO, longest_wait: Duration::ZERO, any_error: false };
 }
 
 impl Default for RetryPolicy {
     /// Ten tries over about 45 seconds.
     fn default() -> Self {
-        Self { tries: 10, first_wait: Duration::from_millis(100), longest_wait: Duration::from_secs(10) }
+        let (first_wait, longest_wait) = (Duration::from_millis(100), Duration::from_secs(10));
+        Self { tries: 10, first_wait, longest_wait, any_error: false }
     }
 }
 
@@ -54,7 +60,12 @@ impl Failures {
     /// # Errors
     /// What ends the query: the failure itself when waiting does not help, else the first one and the number of tries.
     pub(super) fn next_wait(&mut self, error: Error, repeatable: bool) -> Result<Duration> {
-        if error.kind() != ErrorKind::Unavailable || !repeatable {
+        let passes = match error.kind() {
+            ErrorKind::Unavailable => true,
+            ErrorKind::Fenced | ErrorKind::Cancelled => false,
+            _ => self.policy.any_error,
+        };
+        if !passes || !repeatable {
             return Err(error);
         }
         let doubled = self.policy.first_wait.saturating_mul(2_u32.saturating_pow(self.count));
@@ -79,7 +90,7 @@ mod tests {
     #[test]
     fn waits_double_up_to_the_longest_and_the_first_error_ends_it() {
         let second = Duration::from_secs(1);
-        let policy = RetryPolicy { tries: 5, first_wait: second, longest_wait: second * 3 };
+        let policy = RetryPolicy { tries: 5, first_wait: second, longest_wait: second * 3, any_error: false };
         let mut failures = Failures::new(policy);
         let waits: Vec<_> = (1..5).map(|n| failures.next_wait(failed(n), true).unwrap().as_secs()).collect();
         assert_eq!(waits, [1, 2, 3, 3]);
@@ -95,6 +106,9 @@ mod tests {
         assert_eq!(failures.next_wait(failed(1), false).unwrap_err().message(), "failure 1");
         let full = Error::resource_exhausted("disk is full");
         assert_eq!(failures.next_wait(full, true).unwrap_err().kind(), ErrorKind::ResourceExhausted);
+        let any = RetryPolicy { any_error: true, ..RetryPolicy::default() };
+        let tried = |error: Error| Failures::new(any).next_wait(error, true).is_ok();
+        assert!(tried(Error::data("malformed")) && !tried(Error::fenced("taken over")));
         let never = Failures::new(RetryPolicy::NEVER).next_wait(failed(1), true).unwrap_err();
         assert_eq!(never.message(), "failure 1");
     }

@@ -1,8 +1,9 @@
 //! Starting a query and driving it from batch to batch, each on a thread of its own.
 
+use super::listener::{Listeners, QueryRun};
 use super::micro_batch::{Choice, MicroBatches, Ran};
 use super::progress::millis;
-use super::query::{Command, QueryListener, Shared, StateTable, StreamingQuery, again};
+use super::query::{Command, Doing, Shared, StateTable, StreamingQuery, again};
 use super::recover::{CheckpointPlace, open};
 use super::retry::{Failures, RetryPolicy};
 use super::watermark::WatermarkPolicy;
@@ -24,6 +25,9 @@ const POLL: (Duration, Duration) = (Duration::from_millis(2), Duration::from_mil
 /// again is work too.
 const IDLE_SHARE: u32 = 10;
 
+/// How often listeners are told that nothing has come, as in Spark.
+const IDLE_EVENT: Duration = Duration::from_secs(10);
+
 /// Plans the query again: the same plan, with operators that have no state yet.
 pub type PlanFactory = Arc<dyn Fn() -> BoxFuture<'static, Result<StreamingPlan>> + Send + Sync>;
 
@@ -31,6 +35,8 @@ pub type PlanFactory = Arc<dyn Fn() -> BoxFuture<'static, Result<StreamingPlan>>
 pub struct QueryDefinition {
     /// Its name.
     pub name: String,
+    /// What its sink is called.
+    pub target: String,
     /// Its plan.
     pub plan: StreamingPlan,
     /// Its plan once more, for a run that has to begin again from its checkpoint.
@@ -47,8 +53,8 @@ pub struct QueryDefinition {
     pub retry: RetryPolicy,
     /// Where time comes from.
     pub clock: Arc<dyn Clock>,
-    /// Is told of every batch.
-    pub listener: Option<Arc<dyn QueryListener>>,
+    /// Who is told of what happens.
+    pub listeners: Arc<Listeners>,
 }
 
 /// Starts a query; returns once it has recovered and is about to run its first batch.
@@ -58,7 +64,8 @@ pub struct QueryDefinition {
 pub async fn start(definition: QueryDefinition) -> Result<Arc<StreamingQuery>> {
     let name = definition.name.clone();
     let explain = definition.plan.explain.clone();
-    let listener = definition.listener.clone();
+    let listeners = Arc::clone(&definition.listeners);
+    let resumable = definition.checkpoint.is_some();
     let shared = Arc::new(Shared::new());
     let (commands, inbox) = StreamingQuery::channel();
     let (ready, opened) = oneshot::channel();
@@ -70,16 +77,14 @@ pub async fn start(definition: QueryDefinition) -> Result<Arc<StreamingQuery>> {
         let ran = ran.unwrap_or_else(|panic| Err(panicked(panic.as_ref())));
         let error = ran.err().map(|e| Arc::new(e.context(format!("query `{thread_name}`"))));
         of_thread.error.lock().clone_from(&error);
-        if let Some(listener) = listener {
-            listener.on_terminated(&thread_name, error.as_deref());
+        if let Some(run) = of_thread.run.get() {
+            listeners.tell(|listener| listener.on_query_terminated(run, error.as_deref()));
         }
         of_thread.finished.send_replace(true);
     });
     spawned.map_err(|e| Error::from(e).context(format!("start query `{name}`")))?;
     match opened.await {
-        Ok(Ok((id, run_id))) => {
-            Ok(Arc::new(StreamingQuery::new(id, run_id, name, explain, commands, shared)))
-        }
+        Ok(Ok(run)) => Ok(Arc::new(StreamingQuery::new(run, explain, resumable, commands, shared))),
         Ok(Err(error)) => Err(error.context(format!("query `{name}`"))),
         // It has panicked; what it said is set before the thread ends.
         Err(_) => {
@@ -97,7 +102,7 @@ fn panicked(panic: &(dyn Any + Send)) -> Error {
     Error::internal(format!("the query's thread panicked: {text}; this is a bug, please report it"))
 }
 
-type Opened = Result<(QueryId, String)>;
+type Opened = Result<QueryRun>;
 
 fn block_on(
     definition: QueryDefinition,
@@ -108,7 +113,8 @@ fn block_on(
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|e| Error::from(e).context("start the query's runtime"))?;
     runtime.block_on(async {
-        let (trigger, retry, listener) = (definition.trigger, definition.retry, definition.listener.clone());
+        let (trigger, retry) = (definition.trigger, definition.retry);
+        let listeners = Arc::clone(&definition.listeners);
         let batches = match open(definition).await {
             Ok(batches) => batches,
             Err(error) => {
@@ -119,13 +125,23 @@ fn block_on(
         };
         let arrivals = batches.plan.sources.iter().filter_map(|leaf| leaf.stream.arrivals()).collect();
         let recipe = &batches.recipe;
-        let _ = ready.send(Ok((QueryId(recipe.id.clone()), recipe.run_id.clone())));
+        let run = QueryRun {
+            id: QueryId(recipe.id.clone()),
+            run_id: recipe.run_id.clone(),
+            name: recipe.name.clone(),
+        };
+        let run = shared.run.get_or_init(|| run);
+        listeners.tell(|listener| listener.on_query_started(run));
+        let _ = ready.send(Ok(run.clone()));
+        let heard = recipe.clock.elapsed();
         let mut driver = Driver {
             batches,
             failures: Failures::new(retry),
             inbox,
             shared,
-            listener,
+            run,
+            listeners,
+            heard,
             waiting: vec![],
             arrivals,
             stop: false,
@@ -141,7 +157,10 @@ struct Driver<'a> {
     failures: Failures,
     inbox: mpsc::Receiver<Command>,
     shared: &'a Shared,
-    listener: Option<Arc<dyn QueryListener>>,
+    run: &'a QueryRun,
+    listeners: Arc<Listeners>,
+    /// When listeners last heard of the query.
+    heard: Duration,
     waiting: Vec<oneshot::Sender<()>>,
     arrivals: Vec<watch::Receiver<u64>>,
     stop: bool,
@@ -169,13 +188,11 @@ impl Driver<'_> {
     /// Waits until what has failed is to be tried again. A query that is stopped meanwhile ends without an error: the
     /// next run finds the batch and runs it.
     async fn wait_after(&mut self, error: Error) -> Result<()> {
-        let told = error.to_string();
-        let wait = self.failures.next_wait(error, self.batches.can_try_again())?;
-        let query = self.batches.recipe.name.as_str();
-        tracing::warn!(query, error = told, ?wait, "query could not go on; it tries again");
-        if let Some(listener) = &self.listener {
-            listener.on_retry(query, &told, wait);
-        }
+        let error = Arc::new(error);
+        let wait = self.failures.next_wait(again(&error), self.batches.can_try_again())?;
+        tracing::warn!(query = self.run.name, %error, ?wait, "query could not go on; it tries again");
+        self.listeners.tell(|listener| listener.on_query_retry(self.run, &error, wait));
+        self.doing(Doing::WaitingToRetry);
         let over = tokio::time::sleep(wait);
         tokio::pin!(over);
         while !self.stop {
@@ -240,6 +257,7 @@ impl Driver<'_> {
             let answered = self.waiting.len();
             let clock = Arc::clone(&self.batches.recipe.clock);
             let asked = clock.elapsed();
+            self.doing(Doing::AskingSources);
             let choice = self.batches.choose().await?;
             let cost = clock.elapsed().saturating_sub(asked);
             let ended = match choice {
@@ -248,6 +266,7 @@ impl Driver<'_> {
                     self.run_batch(*offsets, logged, cost).await?;
                     poll = POLL.0;
                     if let Some(interval) = interval {
+                        self.doing(Doing::WaitingForTrigger);
                         self.sleep_until_next(interval, began).await;
                     }
                     continue;
@@ -263,8 +282,10 @@ impl Driver<'_> {
             if ended {
                 return Ok(());
             }
+            self.tell_idle(clock.as_ref());
             match interval {
                 Some(interval) => {
+                    self.doing(Doing::WaitingForTrigger);
                     self.sleep_until_next(interval, clock.now()).await;
                 }
                 None => self.wait(poll.max(cost * IDLE_SHARE)).await,
@@ -275,17 +296,31 @@ impl Driver<'_> {
 
     /// Runs a batch that took this long to choose.
     async fn run_batch(&mut self, offsets: OffsetRecord, logged: bool, choosing: Duration) -> Result<()> {
+        self.doing(Doing::RunningBatch);
         let mut progress = match self.batches.run(offsets, logged).await? {
             Ran::Done(progress) => *progress,
             Ran::Superseded => return self.recover_again().await,
         };
         self.failures.forget();
         progress.duration_ms.latest_offset = millis(choosing);
-        if let Some(listener) = &self.listener {
-            listener.on_progress(&progress);
-        }
+        self.listeners.tell(|listener| listener.on_query_progress(&progress));
+        self.heard = self.batches.recipe.clock.elapsed();
         self.shared.record(progress);
         Ok(())
+    }
+
+    fn doing(&self, what: Doing) {
+        *self.shared.doing.lock() = what;
+    }
+
+    /// Nothing has come.
+    fn tell_idle(&mut self, clock: &dyn Clock) {
+        self.doing(Doing::WaitingForData);
+        let now = clock.elapsed();
+        if now.saturating_sub(self.heard) >= IDLE_EVENT {
+            self.heard = now;
+            self.listeners.tell(|listener| listener.on_query_idle(self.run, clock.now()));
+        }
     }
 
     /// Goes on from what an older run has decided in this one's place.

@@ -4,7 +4,7 @@
 //! stream has spoken) or their maximum, as `acequia.watermark.policy` says. It is constant within a batch, never goes
 //! back, and what a batch sees counts from the next batch on.
 
-use crate::plan::EventTimeObservers;
+use crate::plan::{EventTimeObservers, EventTimes};
 use acequia_core::{Timestamp, Watermark};
 use acequia_state::WatermarkState;
 use std::collections::BTreeMap;
@@ -32,6 +32,7 @@ pub(super) struct WatermarkTracker {
     idle_timeouts: BTreeMap<String, Duration>,
     max_futures: BTreeMap<String, Duration>,
     future_rows: u64,
+    event_times: Option<EventTimes>,
     last_active: BTreeMap<String, Timestamp>,
     state: WatermarkState,
 }
@@ -46,7 +47,17 @@ impl WatermarkTracker {
         state: WatermarkState,
     ) -> Self {
         let last_active = BTreeMap::new();
-        Self { observers, policy, idle_timeouts, max_futures, future_rows: 0, last_active, state }
+        let event_times = None;
+        Self {
+            observers,
+            policy,
+            idle_timeouts,
+            max_futures,
+            future_rows: 0,
+            event_times,
+            last_active,
+            state,
+        }
     }
 
     /// The state as it is.
@@ -57,9 +68,11 @@ impl WatermarkTracker {
     /// Takes in what the batch at this time showed.
     pub(super) fn observe(&mut self, batch_time: Timestamp) {
         self.future_rows = 0;
+        self.event_times = None;
         for observer in self.observers.all() {
             let seen = observer.take();
             self.future_rows += seen.future_rows;
+            self.event_times.get_or_insert_default().merge(&seen.all);
             if seen.latest.is_some() || seen.future_rows > 0 {
                 self.last_active.insert(observer.id().to_string(), batch_time);
             }
@@ -82,6 +95,11 @@ impl WatermarkTracker {
     /// Rows of the last batch whose event time is too far ahead to move the watermark.
     pub(super) fn future_rows(&self) -> u64 {
         self.future_rows
+    }
+
+    /// The event times of the last batch, over all streams; none when no stream has a watermark.
+    pub(super) fn event_times(&self) -> Option<EventTimes> {
+        self.event_times
     }
 
     /// Marks a stream as ended for good.

@@ -1,8 +1,10 @@
 //! CREATE and DROP of streams, sinks and materialized views.
 
+use super::queries::{Planned, QuerySettings};
 use super::{Session, StatementOutput, single_name};
 use crate::catalog::{MaterializedTable, SinkDefinition, Stream, StreamTable};
 use crate::error::from_datafusion;
+use crate::runtime::StreamingQuery;
 use crate::sql::{ContinuousQuery, CreateSink, CreateStream, Drop, ObjectKind};
 use acequia_connectors::sinks::{MemoryTable, create_sink};
 use acequia_core::{Error, Result, options::unknown};
@@ -70,19 +72,32 @@ impl Session {
             self.check_free(&name)?;
         }
         let plan = self.plan_query(&query).await?;
-        let content = MemoryTable::new();
         let planned = self.plan_streaming(plan, &query).await?;
         if existing.is_some() {
             self.drop_view(&name).await?;
         }
+        let started = self.start_view(name, text, planned, QuerySettings::of(&query)?).await?;
+        Ok(StatementOutput::Query(started))
+    }
+
+    /// Starts the query that keeps a materialized view under a free name.
+    pub(super) async fn start_view(
+        &self,
+        name: String,
+        statement: String,
+        planned: Planned,
+        settings: QuerySettings,
+    ) -> Result<Arc<StreamingQuery>> {
+        let content = MemoryTable::new();
         let schema = planned.plan.sink_schema();
         let definition = self.view_definition(planned.plan.mode, planned.plan.logical.clone()).await;
-        let started = self.start_memory_query(&name, planned, query, Arc::clone(&content)).await?;
-        let view = MaterializedTable::new(name.clone(), started.name().to_string(), text, schema, content);
+        let started = self.start_memory_query(&name, planned, settings, Arc::clone(&content)).await?;
+        let query = started.name().to_string();
+        let view = MaterializedTable::new(name.clone(), query, statement, schema, content);
         let view = Arc::new(view.defined_by(definition));
         self.register(&name, Arc::clone(&view) as _)?;
         self.inner.catalog.put_view(view);
-        Ok(StatementOutput::Query(started))
+        Ok(started)
     }
 
     pub(super) async fn drop_object(&self, drop: Drop) -> Result<StatementOutput> {

@@ -19,14 +19,15 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::SessionContext;
 use indexmap::IndexMap;
 use parking_lot::RwLock;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
-type Queries = Arc<RwLock<IndexMap<String, Arc<RunningQuery>>>>;
+/// The queries of a session.
+pub(super) type Queries = Arc<RwLock<IndexMap<String, Arc<RunningQuery>>>>;
 
 /// Adds the table functions to a session.
-pub(super) fn register(context: &SessionContext, queries: Queries) {
+pub(super) fn register(context: &SessionContext, queries: &Queries) {
     for what in [Introspect::Progress, Introspect::State] {
-        let function = IntrospectFunction { what, queries: Arc::clone(&queries) };
+        let function = IntrospectFunction { what, queries: Arc::downgrade(queries) };
         context.register_udtf(what.name(), Arc::new(function));
     }
 }
@@ -74,7 +75,9 @@ impl Introspect {
 #[derive(Debug)]
 struct IntrospectFunction {
     what: Introspect,
-    queries: Queries,
+    /// A query's plan knows the session's functions: they must not keep the query's own handle, so that it ends when
+    /// everybody else has dropped it.
+    queries: Weak<RwLock<IndexMap<String, Arc<RunningQuery>>>>,
 }
 
 impl TableFunctionImpl for IntrospectFunction {
@@ -89,7 +92,8 @@ impl TableFunctionImpl for IntrospectFunction {
                 return Err(into_datafusion(Error::invalid(message)));
             }
         };
-        let queries = self.queries.read();
+        let queries = self.queries.upgrade().unwrap_or_default();
+        let queries = queries.read();
         let Some(query) = queries.get(&name) else {
             return Err(into_datafusion(unknown("query", &name, queries.keys().map(String::as_str))));
         };

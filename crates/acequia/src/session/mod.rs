@@ -16,27 +16,37 @@
 
 mod console;
 mod create;
+pub mod expressions;
+mod foreach;
 mod frame;
+mod grouped;
 mod insert;
 mod introspect;
+mod manager;
 mod paths;
 mod queries;
 mod reader;
 mod show;
+mod stream;
 mod writer;
 
+pub use foreach::{Batch, ForeachWriter, UserError};
 pub use frame::DataFrame;
+pub use grouped::GroupedData;
 pub use insert::StepSplit;
+pub use manager::StreamingQueryManager;
 pub use queries::RunningQuery;
 pub use reader::DataStreamReader;
+pub use stream::QueryStream;
 pub use writer::DataStreamWriter;
 
+use self::manager::Terminations;
 use crate::catalog::Catalog;
 use crate::error::{from_datafusion, from_planning};
 use crate::exec::Shards;
 use crate::functions;
 use crate::plan::{is_streaming, reads_view};
-use crate::runtime::{QueryListener, RetryPolicy, StreamingQuery, WatermarkPolicy};
+use crate::runtime::{Listeners, RetryPolicy, StreamingQuery, StreamingQueryListener, WatermarkPolicy};
 use crate::sql::{ContinuousQuery, ParsedStatement, Statement, parse, refuse_versions};
 use acequia_connectors::sinks::ConsoleOut;
 use acequia_connectors::sources::StepCounter;
@@ -54,7 +64,7 @@ use futures::future::BoxFuture;
 use indexmap::IndexMap;
 use parking_lot::{Mutex, RwLock};
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 /// What a statement gave.
 #[derive(Debug)]
@@ -98,6 +108,23 @@ pub struct Session {
     inner: Arc<Inner>,
 }
 
+/// A session that may be gone: what a query holds, so that it ends with its session.
+#[derive(Clone)]
+struct WeakSession(Weak<Inner>);
+
+impl WeakSession {
+    fn upgrade(&self) -> Result<Session> {
+        let gone = || Error::cancelled("the session of this query is gone");
+        self.0.upgrade().map(|inner| Session { inner }).ok_or_else(gone)
+    }
+}
+
+impl std::fmt::Debug for WeakSession {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("WeakSession").finish_non_exhaustive()
+    }
+}
+
 pub(crate) struct Inner {
     context: SessionContext,
     catalog: Catalog,
@@ -111,7 +138,8 @@ pub(crate) struct Inner {
     disk: Disk,
     console: Arc<dyn ConsoleOut>,
     on_output: Option<OutputListener>,
-    listener: Option<Arc<dyn QueryListener>>,
+    listeners: Arc<Listeners>,
+    terminations: Arc<Terminations>,
     retry: RetryPolicy,
 }
 
@@ -129,7 +157,7 @@ pub struct SessionBuilder {
     disk: Disk,
     console: Option<Arc<dyn ConsoleOut>>,
     on_output: Option<OutputListener>,
-    listener: Option<Arc<dyn QueryListener>>,
+    listeners: Arc<Listeners>,
     split: StepSplit,
     shards: Shards,
     retry: RetryPolicy,
@@ -164,10 +192,10 @@ impl SessionBuilder {
         self
     }
 
-    /// Is told of every batch of every query.
+    /// Is told what queries do; more can be added later: [`StreamingQueryManager::add_listener`].
     #[must_use]
-    pub fn listener(mut self, listener: Arc<dyn QueryListener>) -> Self {
-        self.listener = Some(listener);
+    pub fn listener(self, listener: Arc<dyn StreamingQueryListener>) -> Self {
+        self.listeners.add(listener);
         self
     }
 
@@ -201,12 +229,14 @@ impl SessionBuilder {
         let config = SessionConfig::new()
             .with_information_schema(true)
             .set_bool("datafusion.sql_parser.collect_spans", true);
-        let queries = Arc::default();
+        let queries: introspect::Queries = Arc::default();
         let state = SessionStateBuilder::new().with_config(config).with_default_features();
         let state = functions::install(state, functions::Mode::Batch).map_err(from_datafusion)?;
         // Files can be read by their path: SELECT * FROM 'out/totals'.
         let context = SessionContext::new_with_state(state).enable_url_table();
-        introspect::register(&context, Arc::clone(&queries));
+        introspect::register(&context, &queries);
+        let terminations: Arc<Terminations> = Arc::default();
+        self.listeners.add(Arc::clone(&terminations) as _);
         let inner = Inner {
             context,
             catalog: Catalog::default(),
@@ -220,7 +250,8 @@ impl SessionBuilder {
             disk: self.disk,
             console: self.console.unwrap_or_else(|| Arc::new(console::Stdout)),
             on_output: self.on_output,
-            listener: self.listener,
+            listeners: self.listeners,
+            terminations,
             retry: self.retry,
         };
         Ok(Session { inner: Arc::new(inner) })
@@ -367,6 +398,10 @@ impl Session {
             _ => return Err(unknown("setting", key, ["acequia.watermark.policy", "acequia.shards"])),
         }
         Ok(StatementOutput::Done(format!("{key} = {value}")))
+    }
+
+    fn downgrade(&self) -> WeakSession {
+        WeakSession(Arc::downgrade(&self.inner))
     }
 
     fn state(&self) -> SessionState {

@@ -3,7 +3,7 @@
 use super::{BatchOutput, Session, StatementOutput, without_panic};
 use crate::catalog::{MaterializedTable, SinkDefinition, ViewDefinition};
 use crate::plan::{StreamingPlan, is_streaming, plan_streaming};
-use crate::runtime::{CheckpointPlace, PlanFactory, QueryDefinition, StreamingQuery, start};
+use crate::runtime::{CheckpointPlace, PlanFactory, QueryDefinition, RetryPolicy, StreamingQuery, start};
 use crate::sql::{ContinuousQuery, ExplainStreaming, Statement, Trigger};
 use acequia_connectors::sinks::{BatchListener, MemoryTable, SinkEnvironment, SinkSpec, create_sink};
 use acequia_core::{Error, Location, Options, OutputMode, Result, Sink, options::unknown};
@@ -28,6 +28,14 @@ pub struct RunningQuery {
     pub key: Option<Vec<usize>>,
     /// The query as it was planned, before any rewriting: over tables it is what the folded output has to equal.
     pub logical: LogicalPlan,
+}
+
+/// Where a query writes.
+pub(super) enum Output<'a> {
+    /// A sink of the program's own.
+    Own(Box<dyn Sink>),
+    /// A connector's; and the table that it fills if it is one in memory.
+    Connector(&'a SinkSpec, Arc<MemoryTable>),
 }
 
 /// A query's plan, and how to make it again.
@@ -60,17 +68,19 @@ pub(super) struct QuerySettings {
     pub(super) name: Option<String>,
     pub(super) checkpoint: Option<String>,
     pub(super) trigger: Option<Trigger>,
+    /// How it bears what may pass, if not as the session says.
+    pub(super) retry: Option<RetryPolicy>,
     /// Where the query stands in its text.
     location: Option<Location>,
 }
 
 impl QuerySettings {
-    fn of(query: &ContinuousQuery) -> Result<Self> {
+    pub(super) fn of(query: &ContinuousQuery) -> Result<Self> {
         let mut options = query.options.clone().owned_by("the query");
         let (name, checkpoint) = (options.take("name")?, options.take("checkpoint")?);
         options.finish()?;
         let trigger = query.trigger.map(|(trigger, _)| trigger);
-        Ok(Self { name, checkpoint, trigger, location: Some(query.location) })
+        Ok(Self { name, checkpoint, trigger, retry: None, location: Some(query.location) })
     }
 }
 
@@ -164,6 +174,12 @@ impl Session {
         explained(&self.plan_streaming(plan, query).await?)
     }
 
+    /// What `EXPLAIN STREAMING` prints of a plan.
+    pub(super) async fn explain_frame(&self, plan: LogicalPlan, mode: Option<OutputMode>) -> Result<String> {
+        let planned = without_panic(Planned::new(self, plan, mode).boxed()).await?;
+        Ok(planned.plan.explain)
+    }
+
     /// `EXPLAIN` of a query that turns out to be continuous.
     pub(super) async fn explain_plan(&self, plan: LogicalPlan) -> Result<StatementOutput> {
         explained(&Planned::new(self, plan, None).await?)
@@ -177,9 +193,8 @@ impl Session {
         let planned = self.plan_streaming(plan, &query).await?;
         let spec =
             SinkSpec { connector: "console".into(), name: "console".into(), options: Options::default() };
-        let started = self
-            .start_query("console", planned, QuerySettings::of(&query)?, &spec, MemoryTable::new())
-            .await?;
+        let output = Output::Connector(&spec, MemoryTable::new());
+        let started = self.start_query("console", planned, QuerySettings::of(&query)?, output).await?;
         Ok(StatementOutput::Query(started))
     }
 
@@ -187,10 +202,9 @@ impl Session {
         &self,
         view: &str,
         planned: Planned,
-        query: ContinuousQuery,
+        mut settings: QuerySettings,
         content: Arc<MemoryTable>,
     ) -> Result<Arc<StreamingQuery>> {
-        let mut settings = QuerySettings::of(&query)?;
         if settings.checkpoint.is_some() {
             return Err(Error::unsupported(format!(
                 "the rows of a materialized view live in memory and cannot go on from a checkpoint: view=`{view}`; leave the checkpoint out, or INSERT INTO a sink"
@@ -199,7 +213,7 @@ impl Session {
         let spec =
             SinkSpec { connector: "memory".into(), name: view.to_string(), options: Options::default() };
         settings.name.get_or_insert_with(|| view.to_string());
-        self.start_query(view, planned, settings, &spec, content).await
+        self.start_query(view, planned, settings, Output::Connector(&spec, content)).await
     }
 
     pub(super) async fn start_sink_query(
@@ -220,8 +234,8 @@ impl Session {
                 content.reset();
             }
         }
-        let started =
-            self.start_query(sink.name(), planned, settings, sink.spec(), Arc::clone(&content)).await?;
+        let output = Output::Connector(sink.spec(), Arc::clone(&content));
+        let started = self.start_query(sink.name(), planned, settings, output).await?;
         if in_memory {
             let name = sink.name().to_string();
             let table = MaterializedTable::new(
@@ -251,33 +265,37 @@ impl Session {
         }
     }
 
-    /// Starts a planned query that writes to this sink; `memory` is its table if it is one in memory.
+    /// Starts a planned query.
     pub(super) async fn start_query(
         &self,
         target: &str,
         Planned { plan, replan }: Planned,
         settings: QuerySettings,
-        spec: &SinkSpec,
-        memory: Arc<MemoryTable>,
+        output: Output<'_>,
     ) -> Result<Arc<StreamingQuery>> {
         let name = self.free_query_name(settings.name)?;
         let streams: Vec<String> = plan.sources.iter().map(|leaf| leaf.stream.name().to_string()).collect();
         let (mode, key, logical) = (plan.mode, plan.key.clone(), plan.logical.clone());
-        let schema = plan.sink_schema();
-        let listener = self.output_listener(name.clone(), schema);
-        let sink: Box<dyn Sink> = create_sink(spec, &self.sink_environment(memory, listener))?;
+        let sink = match output {
+            Output::Own(sink) => sink,
+            Output::Connector(spec, memory) => {
+                let listener = self.output_listener(name.clone(), plan.sink_schema());
+                create_sink(spec, &self.sink_environment(memory, listener))?
+            }
+        };
         let place = settings.checkpoint.as_deref().map(|at| CheckpointPlace::open(at, &self.inner.disk));
         let definition = QueryDefinition {
             name: name.clone(),
+            target: target.to_string(),
             plan,
             replan,
             sink,
             checkpoint: place.transpose()?,
             trigger: settings.trigger,
             policy: self.inner.settings.lock().policy,
-            retry: self.inner.retry,
+            retry: settings.retry.unwrap_or(self.inner.retry),
             clock: Arc::clone(&self.inner.clock),
-            listener: self.inner.listener.clone(),
+            listeners: Arc::clone(&self.inner.listeners),
         };
         let handle = start(definition).await.map_err(|e| match settings.location {
             Some(location) => e.at(location),

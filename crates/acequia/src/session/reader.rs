@@ -2,10 +2,19 @@
 
 use super::{DataFrame, Session};
 use crate::catalog::Stream;
+use crate::error::{from_datafusion, from_planning};
 use crate::sql::CreateStream;
 use acequia_core::{Error, Options, Result};
+use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
+use datafusion::catalog::TableFunctionImpl;
+use datafusion::datasource::MemTable;
+use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
 use datafusion::sql::sqlparser::ast::{Ident, ObjectName};
+use std::sync::Arc;
+
+/// What files can hold.
+const FILE_FORMATS: [&str; 5] = ["json", "csv", "parquet", "arrow", "text"];
 
 /// Describes a stream; [`DataStreamReader::load`] makes it.
 #[derive(Debug)]
@@ -31,10 +40,20 @@ impl DataStreamReader {
         self
     }
 
-    /// The connector, as `socket`. What Spark calls a format of files is the option `format`.
+    /// The connector, as `socket`; or a format of files, as `json`, for `file` with that format.
     #[must_use]
     pub fn format(self, connector: impl Into<String>) -> Self {
-        self.option("connector", connector)
+        let connector = connector.into();
+        match FILE_FORMATS.contains(&connector.as_str()) {
+            true => self.option("connector", "file").option("format", connector),
+            false => self.option("connector", connector),
+        }
+    }
+
+    /// Files of this format in a directory: `file("json", "data/clicks")`.
+    #[must_use]
+    pub fn file(self, format: impl Into<String>, path: impl Into<String>) -> Self {
+        self.format(format).option("path", path)
     }
 
     /// An option of the connector, as in `WITH (...)`.
@@ -88,8 +107,39 @@ impl Session {
     /// `Invalid` when there is none of this name.
     pub async fn table(&self, name: &str) -> Result<DataFrame> {
         let reference = datafusion::common::TableReference::bare(name);
-        let frame = self.context().table(reference).await.map_err(crate::error::from_datafusion)?;
+        let frame = self.context().table(reference).await.map_err(from_datafusion)?;
         Ok(DataFrame::new(self.clone(), frame))
+    }
+
+    /// A frame of DataFusion's over this session's [`Session::context`], to be used with streams.
+    pub fn data_frame(&self, frame: datafusion::prelude::DataFrame) -> DataFrame {
+        DataFrame::new(self.clone(), frame)
+    }
+
+    /// These rows as a static frame.
+    ///
+    /// # Errors
+    /// `Invalid` for rows with other columns.
+    pub fn create_data_frame(&self, schema: SchemaRef, rows: Vec<RecordBatch>) -> Result<DataFrame> {
+        let table = MemTable::try_new(schema, vec![rows]).map_err(from_planning)?;
+        let frame = self.context().read_table(Arc::new(table)).map_err(from_datafusion)?;
+        Ok(self.data_frame(frame))
+    }
+
+    /// Makes a function known under its name, to SQL and to expressions that are texts.
+    pub fn register_udf(&self, function: impl Into<ScalarUDF>) {
+        self.context().register_udf(function.into());
+    }
+
+    /// Makes an aggregate function known under its name. Over rows that are only added its state has to merge, over
+    /// others its groups are computed anew.
+    pub fn register_udaf(&self, function: impl Into<AggregateUDF>) {
+        self.context().register_udaf(function.into());
+    }
+
+    /// Makes a table function known under this name.
+    pub fn register_udtf(&self, name: &str, function: Arc<dyn TableFunctionImpl>) {
+        self.context().register_udtf(name, function);
     }
 
     /// The rows of a SELECT, to be transformed further or written.
@@ -115,7 +165,7 @@ impl Session {
     ///
     /// # Errors
     /// `Invalid` when the stream is not there or has a connector, and for rows with other columns.
-    pub fn append(&self, stream: &str, rows: Vec<arrow::array::RecordBatch>) -> Result<()> {
+    pub fn append(&self, stream: &str, rows: Vec<RecordBatch>) -> Result<()> {
         let stream = self.inner.catalog.stream(stream)?;
         let Some(memory) = stream.memory() else {
             return Err(Error::invalid(format!(

@@ -1,15 +1,22 @@
 //! `write_stream()`: continuous queries from Rust.
 
-use super::Session;
-use super::queries::{Planned, QuerySettings};
-use crate::runtime::StreamingQuery;
+use super::foreach::ForeachSink;
+use super::queries::{Output, Planned, QuerySettings};
+use super::{Batch, ForeachWriter, QueryStream, Session, UserError, without_panic};
+use crate::runtime::{RetryPolicy, StreamingQuery};
 use crate::sql::Trigger;
 use acequia_connectors::sinks::{MemoryTable, SinkSpec};
-use acequia_core::{Options, OutputMode, Result};
+use acequia_core::{Error, Options, OutputMode, Result};
+use arrow::array::RecordBatch;
 use datafusion::logical_expr::LogicalPlan;
+use futures::FutureExt;
+use std::convert::Infallible;
 use std::sync::Arc;
+use tokio::sync::mpsc;
 
-/// Describes where and how a continuous query writes; [`DataStreamWriter::start`] starts it.
+/// Describes where and how a continuous query writes; then [`DataStreamWriter::start`] starts it, or
+/// [`DataStreamWriter::to_table`], [`DataStreamWriter::foreach_batch`], [`DataStreamWriter::foreach`] or
+/// [`DataStreamWriter::to_stream`].
 #[derive(Debug)]
 pub struct DataStreamWriter {
     session: Session,
@@ -40,6 +47,12 @@ impl DataStreamWriter {
         self
     }
 
+    /// The columns by whose values files are put into directories, `column=value`.
+    #[must_use]
+    pub fn partition_by(self, columns: &[&str]) -> Self {
+        self.option("partition_by", columns.join(","))
+    }
+
     /// What a batch gives the sink; by default `Append` where the query allows it, otherwise `Update`.
     #[must_use]
     pub fn output_mode(mut self, mode: OutputMode) -> Self {
@@ -68,19 +81,161 @@ impl DataStreamWriter {
         self
     }
 
+    /// How often a failed batch is tried again, and after which waits; as the session says by default.
+    #[must_use]
+    pub fn retry(mut self, policy: RetryPolicy) -> Self {
+        self.settings.retry = Some(policy);
+        self
+    }
+
     /// Starts the query.
     ///
     /// # Errors
     /// `Unsupported` for what is not incremental; `Invalid` for options; those of checkpoint, sources and sink.
-    pub async fn start(self) -> Result<Arc<StreamingQuery>> {
-        let planned = Planned::new(&self.session, self.plan, self.mode).await?;
+    pub async fn start(mut self) -> Result<Arc<StreamingQuery>> {
+        if self.connector.eq_ignore_ascii_case("memory") {
+            let no_name = || Error::invalid("a memory table is called as its query; give a query_name()");
+            let table = self.settings.name.clone().ok_or_else(no_name)?;
+            return self.to_table(&table).await;
+        }
         let mut options = Options::new(format!("sink `{}`", self.connector));
-        for (key, value) in self.options {
+        for (key, value) in std::mem::take(&mut self.options) {
             options.insert(&key, value)?;
         }
         let spec = SinkSpec { connector: self.connector.clone(), name: self.connector.clone(), options };
+        self.start_with(Output::Connector(&spec, MemoryTable::new())).await
+    }
+
+    /// Starts the query that keeps a table of this name in memory: a materialized view, which SQL and
+    /// [`Session::table`] read.
+    ///
+    /// # Errors
+    /// As [`DataStreamWriter::start`]; `Invalid` when the name is taken.
+    pub async fn to_table(self, name: &str) -> Result<Arc<StreamingQuery>> {
+        self.expect_no_options("a table in memory")?;
+        self.session.check_free(name)?;
+        let planned = self.planned().await?;
+        self.session.start_view(name.to_string(), String::new(), planned, self.settings).await
+    }
+
+    /// Starts the query and calls this function with every batch, empty ones too, before the batch is committed. A
+    /// batch that fails, or during which the process dies, comes again with the same id and the same rows: a function
+    /// that remembers the last id with what it writes takes effect exactly once.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> acequia::Result<()> {
+    /// # use acequia::prelude::*;
+    /// # let session = Session::new()?;
+    /// session.sql("CREATE STREAM clicks (url VARCHAR)").await?;
+    /// let query = session
+    ///     .table("clicks")
+    ///     .await?
+    ///     .write_stream()
+    ///     .foreach_batch(|batch| async move {
+    ///         println!("batch {}: {} clicks", batch.id(), batch.num_rows());
+    ///         batch.frame()?.filter(col("url").like(lit("%/cart")))?.into_datafusion().show().await?;
+    ///         Ok::<_, acequia::UserError>(())
+    ///     })
+    ///     .await?;
+    /// session.sql("INSERT INTO clicks VALUES ('/cart'), ('/')").await?;
+    /// query.process_all_available().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`DataStreamWriter::start`].
+    pub async fn foreach_batch<F, Fut, E>(self, f: F) -> Result<Arc<StreamingQuery>>
+    where
+        F: Fn(Batch) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = std::result::Result<(), E>> + Send + 'static,
+        E: Into<UserError>,
+    {
+        self.expect_no_options("foreach_batch")?;
+        let sink = ForeachSink::batches(&self.session, "foreach_batch", f);
+        self.start_with(Output::Own(Box::new(sink))).await
+    }
+
+    /// Starts the query and gives this writer every batch, as [`DataStreamWriter::foreach_batch`].
+    ///
+    /// # Errors
+    /// As [`DataStreamWriter::start`].
+    pub async fn foreach(self, writer: impl ForeachWriter<RecordBatch>) -> Result<Arc<StreamingQuery>> {
+        self.expect_no_options("foreach")?;
+        let sink = ForeachSink::writer(&self.session, writer);
+        self.start_with(Output::Own(Box::new(sink))).await
+    }
+
+    /// Starts the query and gives its output as a `Stream` of this program. The query waits while nobody reads, and
+    /// stops when the stream is dropped.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> acequia::Result<()> {
+    /// # use acequia::prelude::*;
+    /// use futures::StreamExt;
+    ///
+    /// # let session = Session::new()?;
+    /// session.sql("CREATE STREAM clicks (url VARCHAR)").await?;
+    /// let mut rows = session.table("clicks").await?.write_stream().to_stream().await?;
+    /// session.sql("INSERT INTO clicks VALUES ('/cart'), ('/')").await?;
+    /// assert_eq!(rows.next().await.transpose()?.map(|batch| batch.num_rows()), Some(2));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`DataStreamWriter::start`]; `Invalid` with a checkpoint, which cannot know what the program has done with a
+    /// row; `Unsupported` for a result that rows can leave, in [`OutputMode::Update`].
+    pub async fn to_stream(self) -> Result<QueryStream> {
+        self.expect_no_options("to_stream")?;
+        if self.settings.checkpoint.is_some() {
+            return Err(Error::invalid(
+                "a checkpoint cannot know which rows of a stream the program has used; use foreach_batch, whose batch is committed when the function returns",
+            ));
+        }
+        let planned = self.planned().await?;
+        if planned.plan.weighted && planned.plan.mode == OutputMode::Update {
+            return Err(Error::unsupported(
+                "rows can leave this result, which a stream of rows cannot say in OutputMode::Update; use OutputMode::Changes, whose column `op` does, or foreach_batch",
+            ));
+        }
+        let (sender, parts) = mpsc::channel(1);
+        let send = move |batch: Batch| {
+            let sender = sender.clone();
+            async move {
+                for rows in batch.rows() {
+                    // A stream that is dropped has asked the query to stop.
+                    let _ = sender.send(rows.clone()).await;
+                }
+                Ok::<_, Infallible>(())
+            }
+        };
+        let sink = ForeachSink::batches(&self.session, "to_stream", send);
         let started =
-            self.session.start_query(&self.connector, planned, self.settings, &spec, MemoryTable::new());
-        started.await
+            self.session.start_query("to_stream", planned, self.settings, Output::Own(Box::new(sink)));
+        Ok(QueryStream::new(started.await?, parts))
+    }
+
+    async fn planned(&self) -> Result<Planned> {
+        without_panic(Planned::new(&self.session, self.plan.clone(), self.mode).boxed()).await
+    }
+
+    async fn start_with(self, output: Output<'_>) -> Result<Arc<StreamingQuery>> {
+        let planned = self.planned().await?;
+        let target = match &output {
+            Output::Own(_) => "foreach",
+            Output::Connector(..) => self.connector.as_str(),
+        };
+        self.session.start_query(target, planned, self.settings, output).await
+    }
+
+    /// Options would be silently ignored.
+    fn expect_no_options(&self, what: &str) -> Result<()> {
+        match self.options.first() {
+            Some((key, _)) => Err(Error::invalid(format!("{what} takes no options: `{key}`; leave it out"))),
+            None => Ok(()),
+        }
     }
 }

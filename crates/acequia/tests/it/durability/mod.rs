@@ -213,7 +213,8 @@ impl World {
             policy: WatermarkPolicy::Min,
             retry: self.retry,
             clock: Arc::new(self.clock.clone()) as Arc<dyn Clock>,
-            listener: None,
+            target: "recording".to_string(),
+            listeners: Arc::default(),
         })
     }
 

@@ -3,7 +3,7 @@
 use super::faults::{At, Fault};
 use super::files::{Disk, finish};
 use super::*;
-use acequia::{ErrorKind, QueryListener, StreamingQueryProgress};
+use acequia::{ErrorKind, QueryRun, StreamingQueryListener};
 use acequia_core::{BatchId, Sink, SinkContext, SinkReceipt, SinkWriter};
 use async_trait::async_trait;
 use futures::TryStreamExt;
@@ -18,12 +18,10 @@ fn tries(tries: u32) -> RetryPolicy {
 #[derive(Default)]
 struct Told(Mutex<Vec<String>>);
 
-impl QueryListener for Told {
-    fn on_progress(&self, _progress: &StreamingQueryProgress) {}
-    fn on_retry(&self, _name: &str, error: &str, _wait: Duration) {
+impl StreamingQueryListener for Told {
+    fn on_query_retry(&self, _query: &QueryRun, error: &Error, _wait: Duration) {
         self.0.lock().push(error.to_string());
     }
-    fn on_terminated(&self, _name: &str, _error: Option<&Error>) {}
 }
 
 /// A sink whose output ends with the process.
@@ -110,8 +108,8 @@ async fn what_never_answers_again_ends_the_query_with_its_first_error_and_the_nu
     world.retry = tries(5);
     let (trial, told) = (Trial::default(), Arc::new(Told::default()));
     let away = Operations::failing(At::Name("commits/1".into()), Fault::Before);
-    let mut definition = world.definition("q", sql, &trial, &away).await.unwrap();
-    definition.listener = Some(Arc::clone(&told) as _);
+    let definition = world.definition("q", sql, &trial, &away).await.unwrap();
+    definition.listeners.add(Arc::clone(&told) as _);
     let error = start(definition).await.unwrap().await_termination().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable);
     assert_contains(&error, &["query `q`: tried 5 times: batch 1: committing", "commits/1", "injected"]);
@@ -125,11 +123,11 @@ async fn query_that_waits_to_try_again_answers_and_stops_when_it_is_told() {
     let mut world = World::new().await;
     let sql = query("unwindowed_update");
     let hour = Duration::from_secs(3600);
-    world.retry = RetryPolicy { tries: 5, first_wait: hour, longest_wait: hour };
+    world.retry = RetryPolicy { tries: 5, first_wait: hour, longest_wait: hour, any_error: false };
     let (trial, told) = (Trial::default(), Arc::new(Told::default()));
     let away = Operations::failing(At::Name("finish 2".into()), Fault::Before);
-    let mut definition = world.definition("q", sql, &trial, &away).await.unwrap();
-    definition.listener = Some(Arc::clone(&told) as _);
+    let definition = world.definition("q", sql, &trial, &away).await.unwrap();
+    definition.listeners.add(Arc::clone(&told) as _);
     let query = start(definition).await.unwrap();
     until("the query waits", || !told.0.lock().is_empty()).await;
     let error = query.state().await.unwrap_err();
@@ -168,7 +166,7 @@ async fn directory_is_away_for_a_while(with: &str) {
     link(&disk, "in");
     let told = Arc::new(Told::default());
     let moment = Duration::from_millis(1);
-    let policy = RetryPolicy { tries: 10_000, first_wait: moment, longest_wait: moment };
+    let policy = RetryPolicy { tries: 10_000, first_wait: moment, longest_wait: moment, any_error: false };
     let session = SessionBuilder::default().retry(policy).listener(Arc::clone(&told) as _).build().unwrap();
     let statements = disk.sql(&format!(
         "CREATE STREAM lines (k BIGINT) WITH (connector = 'file', path = '{{in}}/../link', format = 'json');

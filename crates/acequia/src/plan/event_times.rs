@@ -1,0 +1,123 @@
+//! The event times of some rows: latest, earliest and mean, in one pass each over plain integers.
+
+use acequia_core::Timestamp;
+use arrow::array::{Array, ArrayRef, ArrowPrimitiveType, PrimitiveArray, cast::AsArray};
+use arrow::compute::{max, min};
+use arrow::datatypes::{
+    DataType, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
+    TimestampSecondType,
+};
+use datafusion::common::{Result, internal_err};
+
+/// See the [module](self). NULLs count nothing.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct EventTimes {
+    /// The latest; nanoseconds round down.
+    pub latest: Option<Timestamp>,
+    /// The earliest.
+    pub earliest: Option<Timestamp>,
+    sum_micros: i128,
+    count: u64,
+}
+
+impl EventTimes {
+    /// Those of a column.
+    ///
+    /// # Errors
+    /// `Internal` when it is not a timestamp.
+    pub(super) fn of(times: &ArrayRef) -> Result<Self> {
+        let DataType::Timestamp(unit, _) = times.data_type() else {
+            return internal_err!("event times are not timestamps: {}", times.data_type());
+        };
+        Ok(match unit {
+            TimeUnit::Second => of_unit(times.as_primitive::<TimestampSecondType>(), 1_000_000, 1),
+            TimeUnit::Millisecond => of_unit(times.as_primitive::<TimestampMillisecondType>(), 1_000, 1),
+            TimeUnit::Microsecond => of_unit(times.as_primitive::<TimestampMicrosecondType>(), 1, 1),
+            TimeUnit::Nanosecond => of_unit(times.as_primitive::<TimestampNanosecondType>(), 1, 1_000),
+        })
+    }
+
+    /// Adds those of other rows.
+    pub fn merge(&mut self, other: &Self) {
+        self.latest = self.latest.max(other.latest);
+        self.earliest = match (self.earliest, other.earliest) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        };
+        self.sum_micros += other.sum_micros;
+        self.count += other.count;
+    }
+
+    /// Their mean, rounded down; none without rows.
+    pub fn mean(&self) -> Option<Timestamp> {
+        let mean = self.sum_micros.div_euclid(i128::from(self.count.max(1)));
+        (self.count > 0).then(|| Timestamp(i64::try_from(mean).unwrap_or(i64::MAX)))
+    }
+}
+
+/// A value is `times / divided` microseconds.
+fn of_unit<T: ArrowPrimitiveType<Native = i64>>(
+    array: &PrimitiveArray<T>,
+    times: i64,
+    divided: i64,
+) -> EventTimes {
+    let (Some(latest), Some(earliest)) = (max(array), min(array)) else { return EventTimes::default() };
+    let micros = |value: i64| Timestamp(value.saturating_mul(times).div_euclid(divided));
+    let count = (array.len() - array.null_count()) as u64;
+    let sum = i128::from(earliest) * i128::from(count) + above(array, earliest, latest);
+    EventTimes {
+        latest: Some(micros(latest)),
+        earliest: Some(micros(earliest)),
+        sum_micros: (sum * i128::from(times)).div_euclid(i128::from(divided)),
+        count,
+    }
+}
+
+/// The sum of what the values are above the least of them.
+fn above<T: ArrowPrimitiveType<Native = i64>>(array: &PrimitiveArray<T>, least: i64, greatest: i64) -> i128 {
+    let most = (i128::from(greatest) - i128::from(least)) * array.len() as i128;
+    if array.null_count() == 0 && i64::try_from(most).is_ok() {
+        return i128::from(array.values().iter().map(|value| value - least).sum::<i64>());
+    }
+    array.iter().flatten().map(|value| i128::from(value) - i128::from(least)).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arrow::array::{TimestampMicrosecondArray, TimestampNanosecondArray, TimestampSecondArray};
+    use std::sync::Arc;
+
+    fn of(array: impl Array + 'static) -> (Option<i64>, Option<i64>, Option<i64>) {
+        let times = EventTimes::of(&(Arc::new(array) as ArrayRef)).unwrap();
+        (times.earliest.map(|t| t.0), times.mean().map(|t| t.0), times.latest.map(|t| t.0))
+    }
+
+    #[test]
+    fn nulls_units_and_extremes() {
+        assert_eq!(of(TimestampMicrosecondArray::from(vec![None::<i64>, None])), (None, None, None));
+        assert_eq!(
+            of(TimestampMicrosecondArray::from(vec![Some(4), None, Some(-5)])),
+            (Some(-5), Some(-1), Some(4))
+        );
+        assert_eq!(
+            of(TimestampSecondArray::from(vec![1, 2])),
+            (Some(1_000_000), Some(1_500_000), Some(2_000_000))
+        );
+        assert_eq!(of(TimestampNanosecondArray::from(vec![1_999, 2_001])), (Some(1), Some(2), Some(2)));
+        assert_eq!(of(TimestampNanosecondArray::from(vec![-1])), (Some(-1), Some(-1), Some(-1)));
+        let ends = TimestampMicrosecondArray::from(vec![i64::MAX, i64::MIN]);
+        assert_eq!(of(ends), (Some(i64::MIN), Some(-1), Some(i64::MAX)));
+    }
+
+    #[test]
+    fn merged_is_as_together() {
+        let of = |values: &[i64]| {
+            EventTimes::of(&(Arc::new(TimestampMicrosecondArray::from(values.to_vec())) as ArrayRef)).unwrap()
+        };
+        let mut merged = of(&[1, 7]);
+        merged.merge(&of(&[]));
+        merged.merge(&of(&[100, -3, 5]));
+        assert_eq!(merged, of(&[1, 7, 100, -3, 5]));
+    }
+}
