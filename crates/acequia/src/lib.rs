@@ -5,9 +5,10 @@
 //!
 //! From the bottom up: [`functions`] (event time in SQL) and [`sql`] (text to statement), [`catalog`] (named streams,
 //! sinks, views), [`exec`] (stateful operators, one per file), [`plan`] (what is incremental and how), [`runtime`] (the
-//! micro-batch loop and its protocol), [`session`] (the way in).
+//! micro-batch loop and its protocol), [`session`] (the way in), [`dataset`] (rows as values of Rust types).
 
 pub mod catalog;
+pub mod dataset;
 pub mod exec;
 pub mod functions;
 pub mod plan;
@@ -22,6 +23,7 @@ pub use acequia_core::{
     BatchId, Clock, Error, ErrorKind, Location, ManualClock, OutputMode, QueryId, Result, Timestamp,
     Watermark,
 };
+pub use dataset::{Row, RowCodec};
 pub use error::from_datafusion;
 pub use exec::Shards;
 pub use runtime::{

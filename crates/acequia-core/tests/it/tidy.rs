@@ -25,6 +25,7 @@ const ROOMS: &[(&str, u32)] = &[
     ("plan", 4),
     ("runtime", 5),
     ("session", 6),
+    ("dataset", 7),
 ];
 
 /// Lines of code of a file, tests left out, beyond which it is more than one subject.
