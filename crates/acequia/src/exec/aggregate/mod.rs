@@ -16,8 +16,8 @@
 //!
 //! Saved state: the table `groups`, keyed by the exact time (where there is one) and the group columns that do not
 //! follow from it, evicted by time. Whether a group's state is kept natively or by DataFusion's accumulators does not
-//! show in it. Values that min, max and DISTINCT keep of rows with weights are in tables `values0` and so on: the key,
-//! the value, the weight.
+//! show in it. Values that min, max and DISTINCT keep of rows with weights, and DISTINCT of others, are in tables
+//! `values0` and so on: the key, the value, its weight or which aggregates have used it.
 
 #[cfg(test)]
 mod changes_tests;
@@ -88,8 +88,8 @@ impl AggregateOperator {
         Self::with_native(spec, true)
     }
 
-    /// The operator, keeping no aggregate in its native form when `native` is false. Answers and saved state are the
-    /// same; it is slower, and there to compare with.
+    /// The operator, keeping by DataFusion's accumulators what saves the same state by them when `native` is false. It is
+    /// slower, and there to compare with.
     ///
     /// # Errors
     /// As [`AggregateOperator::try_new`].

@@ -84,10 +84,10 @@ impl Pane {
             PaneRows { keys: self.keys.gather(&ids)?, count: ids.len(), times, numbers: None, arguments };
         let mut pane = Self::try_new(intake)?;
         pane.restore(&rows, &self.states.states(&ids)?)?;
-        for (from, to) in self.states.values().zip(pane.states.values_mut()) {
-            let mut all = from.all()?;
+        for number in 0..intake.plan.values().count() {
+            let Some(mut all) = self.states.values(number)? else { continue };
             all.ids.iter_mut().for_each(|id| *id = places[*id as usize]);
-            to.put_back(&all)?;
+            pane.states.put_back(number, &all)?;
         }
         (pane.expired, pane.counted) = (self.expired, self.counted);
         Ok(Some(pane))
@@ -178,7 +178,7 @@ impl Pane {
         let ids = self.intern(rows)?;
         self.born = self.keys.len();
         let saved = WeightedValues { ids, values: Arc::clone(values), weights };
-        self.states.values_mut().nth(number).map_or(Ok(()), |values| values.put_back(&saved))
+        self.states.put_back(number, &saved)
     }
 
     /// Sees which of the groups that the batch has touched have rows.

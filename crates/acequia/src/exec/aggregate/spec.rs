@@ -93,7 +93,7 @@ impl AggregateSpec {
     /// How the states of groups are kept.
     pub(super) fn state_plan(&self, native: bool) -> Result<StatePlan> {
         if !self.weighted {
-            return StatePlan::try_new(&self.aggregates, &self.filters, native);
+            return StatePlan::try_new(&self.aggregates, &self.filters, &self.input_schema, native);
         }
         let plan = StatePlan::over_changes(&self.aggregates, &self.filters, &self.input_schema)?;
         plan.ok_or_else(|| {

@@ -216,8 +216,7 @@ impl Stateful for AggregateOperator {
         for key in dirty {
             let Some(pane) = self.panes.get_mut(&key) else { continue };
             let (ids, left) = pane.take_dirty();
-            let changes = pane.states.values_mut().map(|values| values.take_changes());
-            let changes = changes.collect::<Result<Vec<_>>>()?;
+            let changes = pane.states.take_changes()?;
             let Some(pane) = self.panes.get(&key) else { continue };
             if !ids.is_empty() {
                 upserts.push(self.state_rows_of(key, pane, &ids)?);
@@ -264,8 +263,8 @@ impl Stateful for AggregateOperator {
         for (key, pane) in &self.panes {
             let here = |id: &u32| pane.times.get(*id as usize).is_none_or(|t| Some(*t) >= self.evicted_below);
             if let Some(number) = values {
-                let Some(all) = pane.states.values().nth(number) else { continue };
-                batches.push(self.value_rows_of(def, *key, pane, all.all()?.only(here)?)?);
+                let Some(all) = pane.states.values(number)? else { continue };
+                batches.push(self.value_rows_of(def, *key, pane, all.only(here)?)?);
                 continue;
             }
             let ids: Vec<u32> = pane.living().filter(here).collect();

@@ -4,8 +4,10 @@
 //! `AggregateFunctionExpr` goes through DataFusion's accumulators on copies of the touched groups' state rows
 //! ([`general`]). State columns have the layout of DataFusion's own `state()` in both, so that one can be restored
 //! from what the other wrote. Over rows with weights there are states of another kind ([`weighted`]), which not every
-//! function has; they have their own layout, and some keep values in tables beside it ([`values`]).
+//! function has; they have their own layout, and some keep values in tables beside it ([`values`]). So does DISTINCT over
+//! rows that are only added ([`distinct`]).
 
+mod distinct;
 pub(super) mod general;
 mod moments;
 pub(super) mod native;
@@ -24,10 +26,12 @@ use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_plan::aggregates::{AggregateMode, aggregate_expressions};
+use distinct::{DistinctPlan, DistinctValues, Member};
 use general::{GeneralPlan, GeneralStates};
 use native::{NativeFunction, NativeStates};
 use std::sync::Arc;
-pub(super) use values::{Values, WeightedValues};
+use values::Values;
+pub(super) use values::WeightedValues;
 use weighted::WeightedFunction;
 
 /// The arguments of all aggregates for some rows.
@@ -55,6 +59,8 @@ impl Arguments {
 
 enum Place {
     Native(usize),
+    /// Native states whose rows come from a table of values.
+    Distinct(usize),
     General(usize),
 }
 
@@ -64,6 +70,8 @@ pub(super) struct StatePlan {
     filters: Vec<Option<Arc<dyn PhysicalExpr>>>,
     places: Vec<Place>,
     natives: Vec<NativeFunction>,
+    /// The tables of values over rows without weights.
+    distinct: Vec<DistinctPlan>,
     /// Over rows with weights: all aggregates, and last how many rows a group has.
     weighted: Vec<WeightedFunction>,
     general: Arc<GeneralPlan>,
@@ -72,48 +80,91 @@ pub(super) struct StatePlan {
 }
 
 impl StatePlan {
-    /// Plans the state of these aggregates; without `native` all take the general path.
+    /// Plans the state of these aggregates over rows with these columns. Without `native` all that saves the same state
+    /// by it takes the general path.
     pub(super) fn try_new(
         aggregates: &[Arc<AggregateFunctionExpr>],
         filters: &[Option<Arc<dyn PhysicalExpr>>],
+        input: &Schema,
         native: bool,
     ) -> Result<Self> {
-        if aggregates.len() != filters.len() {
-            return Err(Error::internal("an aggregate has no entry in the list of filters"));
-        }
-        let mut expressions =
-            aggregate_expressions(aggregates, &AggregateMode::Single, 0).map_err(from_datafusion)?;
-        let (mut places, mut natives, mut general) = (Vec::new(), Vec::new(), Vec::new());
-        let mut fields = Vec::new();
-        for (aggregate, arguments) in aggregates.iter().zip(&mut expressions) {
-            fields.extend(aggregate.state_fields().map_err(from_datafusion)?);
+        let mut plan = Self::empty(aggregates, filters)?;
+        let mut general = Vec::new();
+        for (number, aggregate) in aggregates.iter().enumerate() {
+            if let Some((function, values)) = DistinctPlan::of(aggregate, input)? {
+                plan.push_distinct(number, function, values);
+                continue;
+            }
+            plan.fields.extend(aggregate.state_fields().map_err(from_datafusion)?);
             match native.then(|| NativeFunction::of(aggregate)).flatten() {
                 Some(function) => {
                     if function.ignores_arguments() {
-                        arguments.clear();
+                        plan.expressions[number].clear();
                     }
-                    places.push(Place::Native(natives.len()));
-                    natives.push(function);
+                    plan.places.push(Place::Native(plan.natives.len()));
+                    plan.natives.push(function);
                 }
                 None => {
-                    places.push(Place::General(general.len()));
+                    plan.places.push(Place::General(general.len()));
                     general.push(Arc::clone(aggregate));
                 }
             }
         }
-        let general = Arc::new(GeneralPlan::try_new(general)?);
-        let outputs = aggregates.iter().map(|a| a.field()).collect();
-        let weighted = Vec::new();
+        plan.general = Arc::new(GeneralPlan::try_new(general)?);
+        Ok(plan)
+    }
+
+    /// Plans the state of these aggregates as rows of accumulators' states, which can be merged.
+    pub(super) fn merging(
+        aggregates: &[Arc<AggregateFunctionExpr>],
+        filters: &[Option<Arc<dyn PhysicalExpr>>],
+    ) -> Result<Self> {
+        let mut plan = Self::empty(aggregates, filters)?;
+        for (number, aggregate) in aggregates.iter().enumerate() {
+            plan.fields.extend(aggregate.state_fields().map_err(from_datafusion)?);
+            plan.places.push(Place::General(number));
+        }
+        plan.general = Arc::new(GeneralPlan::try_new(aggregates.to_vec())?);
+        Ok(plan)
+    }
+
+    /// A plan of aggregates that have no places yet.
+    fn empty(
+        aggregates: &[Arc<AggregateFunctionExpr>],
+        filters: &[Option<Arc<dyn PhysicalExpr>>],
+    ) -> Result<Self> {
+        if aggregates.len() != filters.len() {
+            return Err(Error::internal("an aggregate has no entry in the list of filters"));
+        }
         Ok(Self {
-            expressions,
+            expressions: aggregate_expressions(aggregates, &AggregateMode::Single, 0)
+                .map_err(from_datafusion)?,
             filters: filters.to_vec(),
-            places,
-            natives,
-            weighted,
-            general,
-            fields,
-            outputs,
+            places: Vec::new(),
+            natives: Vec::new(),
+            distinct: Vec::new(),
+            weighted: Vec::new(),
+            general: Arc::new(GeneralPlan::try_new(Vec::new())?),
+            fields: Vec::new(),
+            outputs: aggregates.iter().map(|a| a.field()).collect(),
         })
+    }
+
+    /// Adds an aggregate over values, which share the table of an aggregate before it where they can.
+    fn push_distinct(&mut self, aggregate: usize, function: NativeFunction, values: DistinctPlan) {
+        let member = Member { aggregate, native: self.natives.len() };
+        match self.distinct.iter_mut().find(|known| known.has_room_for(&values)) {
+            Some(known) => {
+                self.expressions[aggregate].clear();
+                known.add(member);
+            }
+            None => {
+                self.distinct.push(values);
+                self.distinct.last_mut().into_iter().for_each(|new| new.add(member));
+            }
+        }
+        self.places.push(Place::Distinct(member.native));
+        self.natives.push(function);
     }
 
     /// Plans the state of these aggregates over rows with these columns, the last of which is their weight; `None` if
@@ -139,11 +190,9 @@ impl StatePlan {
             expressions: weighted.iter().map(with_weight).collect(),
             filters: filters.iter().cloned().chain([None]).collect(),
             places: (0..weighted.len()).map(Place::Native).collect(),
-            natives: Vec::new(),
             fields: fields.map(Arc::new).collect(),
             weighted,
-            general: Arc::new(GeneralPlan::try_new(Vec::new())?),
-            outputs: aggregates.iter().map(|a| a.field()).collect(),
+            ..Self::empty(aggregates, filters)?
         }))
     }
 
@@ -154,7 +203,8 @@ impl StatePlan {
 
     /// The types of the values that are kept in tables beside the states.
     pub(super) fn values(&self) -> impl Iterator<Item = &DataType> {
-        self.weighted.iter().filter_map(WeightedFunction::values)
+        let distinct = self.distinct.iter().map(DistinctPlan::data_type);
+        self.weighted.iter().filter_map(WeightedFunction::values).chain(distinct)
     }
 
     /// The aggregates that take the general path.
@@ -168,7 +218,7 @@ impl StatePlan {
             Place::Native(n) => {
                 filter.is_none() && self.natives.get(*n).is_some_and(NativeFunction::ignores_arguments)
             }
-            Place::General(_) => false,
+            Place::Distinct(_) | Place::General(_) => false,
         };
         self.places.iter().zip(&self.filters).any(counts_all)
     }
@@ -200,6 +250,7 @@ impl StatePlan {
 pub(super) struct GroupStates {
     plan: Arc<StatePlan>,
     natives: Vec<Box<dyn NativeStates>>,
+    distinct: Vec<DistinctValues>,
     general: Option<GeneralStates>,
     /// Outputs of native aggregates as they were when [`GroupStates::remember`] was called, in pieces.
     remembered: Vec<Vec<ArrayRef>>,
@@ -212,7 +263,9 @@ impl GroupStates {
         for function in &plan.weighted {
             natives.push(function.states()?);
         }
-        Ok(Self { remembered: vec![Vec::new(); natives.len()], natives, general, plan: Arc::clone(plan) })
+        let distinct = plan.distinct.iter().map(DistinctPlan::values).collect();
+        let remembered = vec![Vec::new(); natives.len()];
+        Ok(Self { natives, distinct, general, remembered, plan: Arc::clone(plan) })
     }
 
     /// Makes room for groups up to this count, in the state of having seen nothing.
@@ -230,8 +283,12 @@ impl GroupStates {
             let (values, filter) = (&arguments.values[i], arguments.filters[i].as_ref());
             match place {
                 Place::Native(n) => self.natives[*n].update(values, filter.map(BooleanArray::values), ids)?,
+                Place::Distinct(_) => {}
                 Place::General(_) => general.push((values.as_slice(), filter)),
             }
+        }
+        for (values, plan) in self.distinct.iter_mut().zip(&self.plan.distinct) {
+            values.update(plan, &mut self.natives, arguments, ids)?;
         }
         match &mut self.general {
             Some(states) => states.update(&general, ids),
@@ -268,14 +325,27 @@ impl GroupStates {
         self.natives.last_mut().map_or(Ok(()), |rows| rows.update(&[ones], None, ids))
     }
 
-    /// What is kept in tables beside the states.
-    pub(super) fn values(&self) -> impl Iterator<Item = &Values> {
-        self.natives.iter().filter_map(|native| native.values())
+    /// All that the n-th table beside the states keeps.
+    pub(super) fn values(&self, number: usize) -> Result<Option<WeightedValues>> {
+        let weighted = self.natives.iter().filter_map(|native| native.values()).map(Values::all);
+        let distinct = self.distinct.iter().map(DistinctValues::all);
+        weighted.chain(distinct).nth(number).transpose()
     }
 
-    /// As [`GroupStates::values`], to take what has changed or put saved values back.
-    pub(super) fn values_mut(&mut self) -> impl Iterator<Item = &mut Values> {
-        self.natives.iter_mut().filter_map(|native| native.values_mut())
+    /// What has changed in each of these tables since the last call.
+    pub(super) fn take_changes(&mut self) -> Result<Vec<WeightedValues>> {
+        let weighted = self.natives.iter_mut().filter_map(|native| native.values_mut());
+        let distinct = self.distinct.iter_mut().map(DistinctValues::take_changes);
+        weighted.map(Values::take_changes).chain(distinct).collect()
+    }
+
+    /// Puts saved values of the n-th table back.
+    pub(super) fn put_back(&mut self, number: usize, saved: &WeightedValues) -> Result<()> {
+        if let (Some(values), Some(plan)) = (self.distinct.get_mut(number), self.plan.distinct.get(number)) {
+            return values.put_back(plan, &mut self.natives, saved);
+        }
+        let mut weighted = self.natives.iter_mut().filter_map(|native| native.values_mut());
+        weighted.nth(number).map_or(Ok(()), |values| values.put_back(saved))
     }
 
     /// The outputs of all groups remembered in this batch, in that order.
@@ -300,7 +370,7 @@ impl GroupStates {
         native: impl Fn(usize) -> Result<ArrayRef>,
     ) -> Result<Vec<ArrayRef>> {
         let column = |(place, field): (&Place, &FieldRef)| match place {
-            Place::Native(n) => native(*n),
+            Place::Native(n) | Place::Distinct(n) => native(*n),
             Place::General(n) => conform(&general[*n], field.data_type()),
         };
         self.plan.places.iter().zip(&self.plan.outputs).map(column).collect()
@@ -314,6 +384,7 @@ impl GroupStates {
         for place in &self.plan.places {
             match place {
                 Place::Native(n) => self.natives[*n].state(ids, &mut columns)?,
+                Place::Distinct(_) => {}
                 Place::General(n) => columns.extend_from_slice(&general[self.plan.general.range(*n)]),
             }
         }
@@ -327,11 +398,13 @@ impl GroupStates {
         for place in &self.plan.places {
             let width = match place {
                 Place::Native(n) => self.natives[*n].width(),
+                Place::Distinct(_) => 0,
                 Place::General(n) => self.plan.general.range(*n).len(),
             };
             let (own, after) = rest.split_at_checked(width).ok_or_else(too_few_columns)?;
             match place {
                 Place::Native(n) => self.natives[*n].restore(ids, own)?,
+                Place::Distinct(_) => {}
                 Place::General(_) => general.extend_from_slice(own),
             }
             rest = after;
@@ -347,7 +420,9 @@ impl GroupStates {
     pub(super) fn end_batch(&mut self, durable: bool) -> Result<()> {
         self.remembered.iter_mut().for_each(Vec::clear);
         if !durable {
-            self.values_mut().for_each(Values::forget_changes);
+            let weighted = self.natives.iter_mut().filter_map(|native| native.values_mut());
+            weighted.for_each(Values::forget_changes);
+            self.distinct.iter_mut().for_each(DistinctValues::forget_changes);
         }
         self.general.as_mut().map_or(Ok(()), GeneralStates::end_batch)
     }
@@ -355,7 +430,8 @@ impl GroupStates {
     /// Bytes held.
     pub(super) fn bytes(&self) -> usize {
         let natives: usize = self.natives.iter().map(|native| native.bytes()).sum();
-        size_of::<Self>() + natives + self.general.as_ref().map_or(0, GeneralStates::bytes)
+        let distinct: usize = self.distinct.iter().map(DistinctValues::bytes).sum();
+        size_of::<Self>() + natives + distinct + self.general.as_ref().map_or(0, GeneralStates::bytes)
     }
 }
 

@@ -7,6 +7,7 @@
 
 use super::valid_rows;
 use super::values::Values;
+use super::weighted::{is_ordered, is_summed};
 use acequia_core::{Error, Result};
 use arrow::array::{
     Array, ArrayRef, ArrowNativeTypeOp, ArrowNumericType, ArrowPrimitiveType, AsArray, Float64Array,
@@ -89,6 +90,16 @@ impl NativeFunction {
             _ => Self { kind, data_type },
         };
         function.is_supported().then_some(function)
+    }
+
+    /// What counts or sums up the distinct values of an argument of this type, if that can be told from the values.
+    pub(super) fn of_distinct(aggregate: &AggregateFunctionExpr, argument: &DataType) -> Option<Self> {
+        let data_type = aggregate.field().data_type().clone();
+        match kind_of(aggregate)? {
+            Kind::Count => is_ordered(argument).then_some(Self { kind: Kind::CountRows, data_type }),
+            Kind::Sum => is_summed(argument, &data_type).then_some(Self { kind: Kind::Sum, data_type }),
+            _ => None,
+        }
     }
 
     /// Whether the function needs no arguments to be evaluated.

@@ -223,13 +223,13 @@ fn scale_of(data_type: &DataType) -> i8 {
 }
 
 /// Whether values of a type have an order in which min and max are its ends. Intervals have none.
-fn is_ordered(data_type: &DataType) -> bool {
+pub(super) fn is_ordered(data_type: &DataType) -> bool {
     let primitive = data_type.is_primitive() && !matches!(data_type, DataType::Interval(_));
     primitive || is_bytes(data_type) || *data_type == DataType::Boolean
 }
 
 /// Whether sums of a type are exact, and of this type.
-fn is_summed(argument: &DataType, output: &DataType) -> bool {
+pub(super) fn is_summed(argument: &DataType, output: &DataType) -> bool {
     match argument {
         DataType::Int64 | DataType::UInt64 | DataType::Duration(_) => argument == output,
         DataType::Decimal32(..) => matches!(output, DataType::Decimal32(..)),

@@ -80,7 +80,7 @@ impl SessionAggregateOperator {
     /// not fit together.
     pub fn try_new(spec: SessionSpec) -> Result<Self> {
         spec.check()?;
-        let plan = Arc::new(StatePlan::try_new(&spec.aggregates, &spec.filters, false)?);
+        let plan = Arc::new(StatePlan::merging(&spec.aggregates, &spec.filters)?);
         let key_columns = spec.key_columns();
         let types = key_columns.iter().map(|c| spec.output_schema.field(*c).data_type().clone()).collect();
         Ok(Self {
