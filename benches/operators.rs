@@ -11,7 +11,7 @@
 use acequia::Shards;
 use acequia::exec::{
     AggregateOperator, AggregateSpec, BatchContext, DropDuplicatesOperator, DropDuplicatesSpec, Emit, Expiry,
-    First, Operator, PartitionsOperator, PartitionsSpec, Relation, See, Sharding, WEIGHT,
+    First, Gives, Operator, PartitionsOperator, PartitionsSpec, Relation, See, Sharding, WEIGHT,
 };
 use acequia_core::{BatchId, OperatorId, Result, Timestamp, Watermark};
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
@@ -201,7 +201,8 @@ fn partitions(criterion: &mut Criterion) {
                 emit: Emit::Changes,
                 see,
             };
-            let mut operator = PartitionsOperator::try_new(spec, Box::new(Same(all.schema()))).unwrap();
+            let mut operator =
+                PartitionsOperator::try_new(spec, Gives::Relation(Box::new(Same(all.schema())))).unwrap();
             run(&mut operator, 0, &weighted(&all, 1));
             let changes: Vec<RecordBatch> =
                 (1..33).map(|seed| rows(keys, CHANGES, seed).slice(0, CHANGES)).collect();

@@ -29,7 +29,7 @@ pub use drop_duplicates::{DropDuplicatesOperator, DropDuplicatesSpec, Expiry};
 pub use first_rows::{FirstRowsOperator, FirstRowsSpec};
 pub use join::{JoinEmit, JoinEviction, JoinOperator, JoinSide, JoinSpec};
 pub use materialize::{MaterializeOperator, MaterializeSpec};
-pub use partitions::{First, PartitionsOperator, PartitionsSpec, Relation, See};
+pub use partitions::{First, Gives, Number, PartitionsOperator, PartitionsSpec, Relation, See};
 pub use session_aggregate::{SessionAggregateOperator, SessionColumns, SessionSpec};
 pub use sharded::{Sharding, Shards};
 

@@ -194,7 +194,13 @@ impl Builder<'_> {
     async fn single_input(&mut self, plan: &LogicalPlan) -> Result<Part> {
         let children = plan.inputs();
         let [child] = children[..] else { return self.over_snapshots(plan).await };
-        let Part { plan: input, inputs, change } = self.part(child).await?;
+        let part = self.part(child).await?;
+        self.stateless(plan, part)
+    }
+
+    /// A node that keeps nothing, over a part in place of its input.
+    pub(super) fn stateless(&self, plan: &LogicalPlan, part: Part) -> Result<Part> {
+        let Part { plan: input, inputs, change } = part;
         let stateless = match plan {
             LogicalPlan::Projection(_) | LogicalPlan::SubqueryAlias(_) | LogicalPlan::Filter(_) => true,
             LogicalPlan::Unnest(_) => true,

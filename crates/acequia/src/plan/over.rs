@@ -54,6 +54,11 @@ impl Builder<'_> {
         let input = self.part(&window.input).await?;
         let (partition, order) = shared(window);
         let of = Recomputed { name: "top", plan, input: &window.input, partition, order, see };
+        if input.change == Change::InsertOnly {
+            let over = |rows: &Rows| windows(window, rows, rows.plan.clone());
+            let numbered = self.numbered(input, of, see::numbers(window)?, over).await?;
+            return self.above(plan, window, numbered);
+        }
         let is_window =
             |node: &LogicalPlan| matches!(node, LogicalPlan::Window(w) if std::ptr::eq(w, window));
         let relation = |rows: &Rows| {
@@ -61,6 +66,15 @@ impl Builder<'_> {
             replace_where(plan, &is_window, &rows.without_computed(over)?)
         };
         self.recompute(input, of, relation).await
+    }
+
+    /// The nodes from one down to a window, over this part in its place.
+    fn above(&self, plan: &LogicalPlan, window: &Window, part: Part) -> Result<Part> {
+        match (plan, &plan.inputs()[..]) {
+            (LogicalPlan::Window(own), _) if std::ptr::eq(own, window) => Ok(part),
+            (_, [below]) => self.stateless(plan, self.above(below, window, part)?),
+            _ => Err(refuse::node(plan)),
+        }
     }
 
     /// ORDER BY with LIMIT, or LIMIT alone.

@@ -6,13 +6,13 @@
 
 use super::build::{Builder, Change, Part, has_operator, leaf, reads, times_of, weight_of};
 use super::fingerprint;
-use super::node::{Island, OperatorNode};
+use super::node::{Island, Node, OperatorNode};
 use super::relation::IslandRelation;
 use super::reset::IslandTemplate;
 use super::time_key::time_key;
-use super::{explain, refuse};
+use super::{Slot, explain, refuse};
 use crate::error::from_datafusion;
-use crate::exec::{Emit, PartitionsOperator, PartitionsSpec, See, TimeKey};
+use crate::exec::{Emit, Gives, Number, PartitionsOperator, PartitionsSpec, See, TimeKey};
 use crate::functions::lineage::time_of;
 use acequia_core::{OutputMode, Result};
 use arrow::compute::SortOptions;
@@ -125,6 +125,36 @@ impl Rows {
     }
 }
 
+/// An operator over the partitions of a part that is still without what it gives.
+struct Partitioned {
+    template: Arc<IslandTemplate>,
+    inputs: Vec<(Arc<Slot>, Node)>,
+    chained: bool,
+    spec: PartitionsSpec,
+}
+
+impl Partitioned {
+    fn node(self, of: &Recomputed<'_>, gives: Gives) -> Result<OperatorNode> {
+        let Self { template, inputs, chained, spec } = self;
+        let time = spec.time.as_ref().map(|time| spec.schema.field(time.column).name().as_str());
+        let description = explain::recomputed(of, spec.emit, time, spec.retracting);
+        let fingerprint = format!("{} {}", fingerprint::recomputed(of), fingerprint::emission(spec.emit));
+        Ok(OperatorNode {
+            id: spec.operator,
+            name: of.name,
+            fingerprint,
+            description,
+            chained,
+            operator: Box::new(PartitionsOperator::try_new(spec, gives)?),
+            inputs: vec![Island { template, inputs }],
+        })
+    }
+
+    fn change(&self) -> Change {
+        if self.spec.emit == Emit::Final { Change::InsertOnly } else { Change::Retracting }
+    }
+}
+
 impl Builder<'_> {
     /// The relation over a part, as changes, or, in `APPEND`, each partition once it is final.
     pub(super) async fn recompute(
@@ -133,42 +163,46 @@ impl Builder<'_> {
         of: Recomputed<'_>,
         relation: impl FnOnce(&Rows) -> Result<LogicalPlan> + Send,
     ) -> Result<Part> {
-        let (emit, time) = self.partition_life(&of)?;
+        let (mut rows, over) = self.partitioned(input, &of).await?;
+        let (schema, order) = (&over.spec.schema, over.spec.order.clone());
+        let (plan, slot) = leaf(rows.names(), format!("__rows_{}", of.name), schema, order)?;
+        rows.plan = plan;
+        let relation = self.template(&relation(&rows)?).await?;
+        let change = over.change();
+        let node = over.node(&of, Gives::Relation(Box::new(IslandRelation::new(relation, slot))))?;
+        reads(of.plan.schema(), node, change)
+    }
+
+    /// The first rows of the partitions of an insert-only part with these numbers, in columns of this plan over the rows.
+    pub(super) async fn numbered(
+        &mut self,
+        input: Part,
+        of: Recomputed<'_>,
+        numbers: Vec<Number>,
+        numbered: impl FnOnce(&Rows) -> Result<LogicalPlan> + Send,
+    ) -> Result<Part> {
+        let (rows, over) = self.partitioned(input, &of).await?;
+        let names = numbered(&rows)?;
+        let change = over.change();
+        let part = reads(names.schema(), over.node(&of, Gives::Numbers(numbers))?, change)?;
+        Ok(Part { plan: rows.without_computed(part.plan)?, ..part })
+    }
+
+    async fn partitioned(&mut self, input: Part, of: &Recomputed<'_>) -> Result<(Rows, Partitioned)> {
+        let (emit, time) = self.partition_life(of)?;
         let chained = has_operator(&input);
         let retracting = input.change == Change::Retracting;
         let order_exprs = of.order.iter().map(|sort| &sort.expr);
         let exprs: Vec<&Expr> = of.partition.iter().chain(order_exprs).collect();
-        let mut rows = Rows::of(input.plan, retracting, &exprs)?;
+        let rows = Rows::of(input.plan, retracting, &exprs)?;
         let partition = of.partition.iter().map(|expr| rows.index(expr)).collect::<Result<Vec<_>>>()?;
         let order = order_of(&rows, &partition, &of.order)?;
         let template = self.template(&rows.weighted(retracting)?).await?;
         let schema = rows.schema_in(&template)?;
-        let (plan, slot) = leaf(rows.names(), format!("__rows_{}", of.name), &schema, order.clone())?;
-        rows.plan = plan;
-        let relation = IslandRelation::new(self.template(&relation(&rows)?).await?, slot);
         let time = time.map(|time| TimeKey { column: partition[time.column], ..time });
-        let id = self.next_id();
-        let description = explain::recomputed(
-            &of,
-            emit,
-            time.as_ref().map(|time| schema.field(time.column).name().as_str()),
-            retracting,
-        );
-        let spec =
-            PartitionsSpec { operator: id, schema, partition, order, retracting, time, emit, see: of.see };
-        let operator = Box::new(PartitionsOperator::try_new(spec, Box::new(relation))?);
-        let fingerprint = format!("{} {}", fingerprint::recomputed(&of), fingerprint::emission(emit));
-        let node = OperatorNode {
-            id,
-            name: of.name,
-            fingerprint,
-            description,
-            chained,
-            operator,
-            inputs: vec![Island { template, inputs: input.inputs }],
-        };
-        let change = if emit == Emit::Final { Change::InsertOnly } else { Change::Retracting };
-        reads(of.plan.schema(), node, change)
+        let operator = self.next_id();
+        let spec = PartitionsSpec { operator, schema, partition, order, retracting, time, emit, see: of.see };
+        Ok((rows, Partitioned { template, inputs: input.inputs, chained, spec }))
     }
 
     /// When partitions are emitted, and by which of their columns they leave.

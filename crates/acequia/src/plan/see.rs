@@ -10,7 +10,8 @@
 //! A function over a frame may take rows back out of its sum as the frame moves on, so that floats keep traces of rows
 //! that have left. Such a sum depends on where one begins, so it begins at the first row always: these see all.
 
-use crate::exec::{First, See};
+use crate::exec::{First, Number, See};
+use acequia_core::{Error, Result};
 use arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::expr::{NullTreatment, WindowFunction};
@@ -57,11 +58,11 @@ pub(super) fn of_filter(filter: &Filter) -> Option<(&Window, See)> {
     let mut found = None;
     for predicate in split_conjunction(&filter.predicate) {
         let Some((column, most)) = at_most(predicate) else { continue };
-        let Some((window, function)) = ranking(column, &filter.input) else { continue };
-        let first = match function {
-            "row_number" => First::Rows(most),
-            "rank" => First::Ranks(most),
-            _ => First::Values(most),
+        let Some((window, number)) = ranking(column, &filter.input) else { continue };
+        let first = match number {
+            Number::Row => First::Rows(most),
+            Number::Rank => First::Ranks(most),
+            Number::DenseRank => First::Values(most),
         };
         found = Some((window, See::First(first)));
     }
@@ -86,7 +87,7 @@ fn at_most(predicate: &Expr) -> Option<(&Expr, usize)> {
 }
 
 /// The ranking function that a column is, where all of its windows rank in the same order.
-fn ranking<'a>(column: &Expr, plan: &'a LogicalPlan) -> Option<(&'a Window, &'static str)> {
+fn ranking<'a>(column: &Expr, plan: &'a LogicalPlan) -> Option<(&'a Window, Number)> {
     let index = plan.schema().maybe_index_of_column(column.try_as_col()?)?;
     match plan {
         LogicalPlan::Projection(projection) => {
@@ -103,11 +104,11 @@ fn ranking<'a>(column: &Expr, plan: &'a LogicalPlan) -> Option<(&'a Window, &'st
                 window.window_expr.iter().map(function).collect::<Option<_>>()?;
             let first = functions.first()?;
             let alike = functions.iter().all(|function| {
-                name(function).is_some()
+                number(function).is_some()
                     && function.params.partition_by == first.params.partition_by
                     && function.params.order_by == first.params.order_by
             });
-            if alike { Some((window, name(&functions[own])?)) } else { None }
+            if alike { Some((window, number(&functions[own])?)) } else { None }
         }
         _ => None,
     }
@@ -120,9 +121,14 @@ fn function(expr: &Expr) -> Option<WindowFunction> {
     }
 }
 
-fn name(function: &WindowFunction) -> Option<&'static str> {
-    let names = ["row_number", "rank", "dense_rank"];
-    names.into_iter().find(|name| *name == function.fun.name())
+/// What the windows of a node number rows by, where all of them do.
+pub(super) fn numbers(window: &Window) -> Result<Vec<Number>> {
+    let numbers = window.window_expr.iter().map(|expr| number(&function(expr)?)).collect::<Option<_>>();
+    numbers.ok_or_else(|| Error::internal("windows that are not all numbers of rows"))
+}
+
+fn number(function: &WindowFunction) -> Option<Number> {
+    Number::of(function.fun.name())
 }
 
 /// What windows see, down to those of this input, which all have the same partitions.

@@ -13,8 +13,11 @@
 //! | [`See`] | the relation sees | state | a batch costs |
 //! |---|---|---|---|
 //! | `All` | partitions that changed | rows, by partition | the rows of these partitions |
-//! | `First` | the first rows of partitions, where these changed | rows in order; only the first where none is taken back | changes x log + touched partitions x first rows |
+//! | `First` | the first rows of partitions, where these changed | rows in order | changes x log + touched partitions x first rows |
+//! | `First`, no row is taken back | the same | the first rows of partitions | changes + touched partitions x first rows |
 //! | `Near` | rows at most so far from a change | rows in order | changes x (log + distance) |
+//!
+//! In place of the last kind's relation there may be [`Number`]s: the operator gives the first rows with these.
 //!
 //! With `Near` the rows at the edge of what the relation sees get wrong values, the same before and after, so that they
 //! cancel out.
@@ -29,17 +32,20 @@ mod all;
 mod ordered;
 #[cfg(test)]
 mod tests;
+mod top;
 
 use super::aggregate::times_in;
-use super::delta::Delta;
+use super::delta::{Delta, batch_of};
 use super::{BatchContext, Emit, Operator, TimeKey, with_weight};
-use acequia_core::state::{Stateful, TableDef, TableDelta};
+use acequia_core::state::{Stateful, TableDef, TableDelta, TableKind};
 use acequia_core::{BatchId, Error, OperatorId, Result, Watermark};
 use all::AllRows;
-use arrow::array::{BooleanArray, RecordBatch};
+use arrow::array::{AsArray, BooleanArray, Int64Array, RecordBatch};
 use arrow::compute::{SortOptions, concat_batches, filter_record_batch};
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
 use ordered::OrderedRows;
+use std::sync::Arc;
+use top::TopRows;
 
 /// The name of the state table.
 const ROWS: &str = "rows";
@@ -120,6 +126,87 @@ pub enum First {
     Values(usize),
 }
 
+/// Rows in order that are seen one after the other, as far as [`First`] asks for it.
+#[derive(Default)]
+struct Before<'a> {
+    rows: usize,
+    values: usize,
+    last: Option<&'a [u8]>,
+}
+
+impl<'a> Before<'a> {
+    /// Whether so many copies of a row with this value of the order, which come next, are among the first rows.
+    fn admits(&mut self, first: First, value: &'a [u8], copies: usize) -> bool {
+        let same = self.last == Some(value);
+        let admitted = match first {
+            First::Rows(most) => self.rows < most,
+            First::Ranks(most) => self.rows < most || (same && most > 0),
+            First::Values(most) => self.values < most || (same && most > 0),
+        };
+        if admitted {
+            self.values += usize::from(!same);
+            self.rows = self.rows.saturating_add(copies);
+            self.last = Some(value);
+        }
+        admitted
+    }
+}
+
+impl First {
+    /// How many of rows in order, given by their values of the order, are the first, and whether one after them is not.
+    fn of<'a>(self, values: impl IntoIterator<Item = &'a [u8]>) -> (usize, bool) {
+        let mut before = Before::default();
+        for value in values {
+            if !before.admits(self, value, 1) {
+                return (before.rows, true);
+            }
+        }
+        let full = match self {
+            Self::Rows(most) | Self::Ranks(most) => before.rows >= most,
+            Self::Values(most) => before.values >= most,
+        };
+        (before.rows, full)
+    }
+}
+
+/// What tells first rows of a partition apart, as a column of UInt64.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Number {
+    /// `row_number()`
+    Row,
+    /// `rank()`
+    Rank,
+    /// `dense_rank()`
+    DenseRank,
+}
+
+impl Number {
+    /// The number that a window function gives, if it is one.
+    pub fn of(function: &str) -> Option<Self> {
+        match function {
+            "row_number" => Some(Self::Row),
+            "rank" => Some(Self::Rank),
+            "dense_rank" => Some(Self::DenseRank),
+            _ => None,
+        }
+    }
+
+    /// These columns, and numbers after them.
+    fn after(schema: &SchemaRef, numbers: &[Self]) -> SchemaRef {
+        let number = |n: &Self| Arc::new(Field::new(format!("{n:?}"), DataType::UInt64, false));
+        let columns = schema.fields().iter().cloned().chain(numbers.iter().map(number));
+        Arc::new(Schema::new(columns.collect::<Vec<_>>()))
+    }
+}
+
+/// What an operator gives.
+pub enum Gives {
+    /// What a relation has over the rows that it sees.
+    Relation(Box<dyn Relation>),
+    /// The rows of [`See::First`] with these numbers after their columns, where no row is taken back.
+    Numbers(Vec<Number>),
+}
+
 /// What the relation sees.
 struct Seen {
     before: RecordBatch,
@@ -128,7 +215,7 @@ struct Seen {
 
 /// The rows of partitions, and which of them the relation has to see.
 trait Kept: Send {
-    /// Applies consolidated changes.
+    /// Applies changes, which are consolidated where rows may be taken back.
     fn change(&mut self, delta: Delta, durable: bool) -> Result<Seen>;
 
     /// Forgets partitions whose time is below the bound; gives what the relation has to see of them.
@@ -145,10 +232,50 @@ trait Kept: Send {
     fn bytes(&self) -> usize;
 }
 
+/// The table of rows with their weights.
+fn rows_table(spec: &PartitionsSpec) -> TableDef {
+    let own = spec.schema.fields().iter().enumerate();
+    let mut fields: Vec<Field> =
+        own.map(|(i, field)| Field::new(format!("c{i}"), field.data_type().clone(), true)).collect();
+    let time_column = spec.time.is_some().then(|| {
+        fields.push(Field::new("time", DataType::Int64, true));
+        fields.len() - 1
+    });
+    fields.push(Field::new("weight", DataType::Int64, false));
+    TableDef {
+        operator: spec.operator,
+        name: ROWS.to_string(),
+        kind: TableKind::Additive,
+        schema: Arc::new(Schema::new(fields)),
+        time_column,
+    }
+}
+
+/// Rows as that table has them.
+fn saved_rows(delta: &Delta, time: Option<&TimeKey>, table: &TableDef) -> Result<RecordBatch> {
+    let mut columns = delta.rows.columns().to_vec();
+    if let Some(time) = time {
+        columns.push(Arc::new(times_in(&columns[time.column], time.field)?));
+    }
+    columns.push(Arc::new(Int64Array::from(delta.weights.clone())));
+    Ok(RecordBatch::try_new(Arc::clone(&table.schema), columns)?)
+}
+
+/// Rows from what that table has.
+fn restored_rows(rows: &RecordBatch, schema: &SchemaRef, table: &TableDef) -> Result<Delta> {
+    let weights = rows.columns().last().and_then(|column| column.as_primitive_opt::<Int64Type>());
+    let weights = weights.filter(|_| rows.num_columns() == table.schema.fields().len());
+    let weights = weights
+        .ok_or_else(|| Error::data(format!("saved rows are not of this table: table=`{}`", table.name)))?;
+    let columns = rows.columns()[..schema.fields().len()].to_vec();
+    Ok(Delta { rows: batch_of(schema, columns, rows.num_rows())?, weights: weights.values().to_vec() })
+}
+
 /// See the [module](self).
 pub struct PartitionsOperator {
     spec: PartitionsSpec,
-    relation: Box<dyn Relation>,
+    gives: Gives,
+    schema: SchemaRef,
     kept: Box<dyn Kept>,
     pending: Vec<RecordBatch>,
     late: u64,
@@ -160,15 +287,23 @@ impl PartitionsOperator {
     ///
     /// # Errors
     /// `Unsupported` for types that cannot be compared; `Internal` for final partitions without a time.
-    pub fn try_new(spec: PartitionsSpec, relation: Box<dyn Relation>) -> Result<Self> {
+    pub fn try_new(spec: PartitionsSpec, gives: Gives) -> Result<Self> {
         if spec.emit == Emit::Final && spec.time.is_none() {
             return Err(Error::internal("partitions that are never final"));
         }
+        let (numbers, schema) = match &gives {
+            Gives::Relation(relation) => (&[][..], relation.schema()),
+            Gives::Numbers(numbers) => (numbers.as_slice(), Number::after(&spec.schema, numbers)),
+        };
         let kept: Box<dyn Kept> = match spec.see {
+            See::First(first) if !spec.retracting => Box::new(TopRows::try_new(&spec, first, numbers)?),
+            _ if matches!(gives, Gives::Numbers(_)) => {
+                return Err(Error::internal("numbers of rows that are not the first, or may be taken back"));
+            }
             See::All => Box::new(AllRows::try_new(&spec)?),
             See::First(_) | See::Near { .. } => Box::new(OrderedRows::try_new(&spec)?),
         };
-        Ok(Self { spec, relation, kept, pending: Vec::new(), late: 0, in_batch: false })
+        Ok(Self { spec, gives, schema, kept, pending: Vec::new(), late: 0, in_batch: false })
     }
 
     fn bound(&self, watermark: Watermark) -> Result<Option<i64>> {
@@ -192,15 +327,28 @@ impl PartitionsOperator {
             return Ok(Vec::new());
         }
         let Seen { before, after } = self.kept.change(delta, context.durable)?;
-        let mut over = |rows: RecordBatch, also_over_nothing: bool| {
-            if also_over_nothing || rows.num_rows() > 0 { self.relation.over(rows) } else { Ok(Vec::new()) }
+        let mut over = |rows: RecordBatch, also_over_nothing: bool| match &mut self.gives {
+            Gives::Relation(relation) if also_over_nothing || rows.num_rows() > 0 => relation.over(rows),
+            Gives::Relation(_) => Ok(Vec::new()),
+            Gives::Numbers(_) => Ok(vec![rows]),
         };
         let (lost, given) = (over(before, always && !first)?, over(after, always)?);
         let rows = |batches: &[RecordBatch]| batches.iter().map(RecordBatch::num_rows).sum::<usize>();
         let weights = [vec![-1; rows(&lost)], vec![1; rows(&given)]].concat();
-        let rows = concat_batches(&self.relation.schema(), lost.iter().chain(&given))?;
-        let changes = Delta { rows, weights }.consolidated()?;
+        let rows = concat_batches(&self.schema, lost.iter().chain(&given))?;
+        let changes = Delta { rows, weights };
+        let changes = match self.gives {
+            Gives::Relation(_) => changes.consolidated()?,
+            Gives::Numbers(_) => changes,
+        };
         Ok(if changes.len() == 0 { Vec::new() } else { vec![changes.into_batch()?] })
+    }
+
+    /// The rows of a batch, each once, unless they are looked at one by one anyway.
+    fn rows_of_batch(&mut self) -> Result<Delta> {
+        let rows = Delta::of(&self.spec.schema, &std::mem::take(&mut self.pending))?;
+        let one_by_one = !self.spec.retracting && matches!(self.spec.see, See::First(_));
+        if one_by_one { Ok(rows) } else { rows.consolidated() }
     }
 
     /// Forgets the partitions that the watermark has passed.
@@ -213,8 +361,8 @@ impl PartitionsOperator {
 impl Operator for PartitionsOperator {
     fn output_schema(&self) -> SchemaRef {
         match self.spec.emit {
-            Emit::Final => self.relation.schema(),
-            _ => with_weight(&self.relation.schema()),
+            Emit::Final => Arc::clone(&self.schema),
+            _ => with_weight(&self.schema),
         }
     }
 
@@ -233,15 +381,16 @@ impl Operator for PartitionsOperator {
         if !std::mem::take(&mut self.in_batch) {
             self.late = 0;
         }
-        let pending = std::mem::take(&mut self.pending);
-        let delta = Delta::of(&self.spec.schema, &pending)?.consolidated()?;
+        let delta = self.rows_of_batch()?;
         if self.spec.emit == Emit::Final {
             if delta.len() > 0 {
                 self.kept.change(delta, context.durable)?;
             }
-            return match self.leave(context)? {
-                Some(rows) => self.relation.over(rows),
-                None => Ok(Vec::new()),
+            let left = self.leave(context)?;
+            return match (left, &mut self.gives) {
+                (Some(rows), Gives::Relation(relation)) => relation.over(rows),
+                (Some(rows), Gives::Numbers(_)) => Ok(vec![rows]),
+                (None, _) => Ok(Vec::new()),
             };
         }
         let changes = self.changes(context, delta)?;

@@ -7,15 +7,15 @@
 //! The bytes are the row: it is made from them again. They are in no checkpoint, which has the columns.
 //! Memory per row: its bytes and about 50.
 
-use super::{First, Kept, PartitionsSpec, ROWS, See, Seen};
+use super::{Before, First, Kept, PartitionsSpec, See, Seen, restored_rows, rows_table, saved_rows};
 use crate::exec::TimeKey;
 use crate::exec::aggregate::times_in;
 use crate::exec::delta::{Delta, batch_of};
-use acequia_core::state::{TableDef, TableDelta, TableKind};
+use acequia_core::state::{TableDef, TableDelta};
 use acequia_core::{Error, Result};
-use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, UInt32Array};
+use arrow::array::{Array, ArrayRef, RecordBatch, UInt32Array};
 use arrow::compute::{cast, take_record_batch};
-use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
+use arrow::datatypes::SchemaRef;
 use arrow::row::{RowConverter, Rows, SortField};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound::{Excluded, Included, Unbounded};
@@ -38,7 +38,6 @@ const ENTRY_BYTES: usize = 48;
 pub(super) struct OrderedRows {
     schema: SchemaRef,
     see: See,
-    retracting: bool,
     time: Option<TimeKey>,
     /// The columns as they follow each other in a key.
     order: Vec<usize>,
@@ -88,25 +87,9 @@ impl OrderedRows {
         let of_partition = order.iter().filter(|(column, _)| spec.partition.contains(column)).count();
         let of_order = spec.order.iter().filter(|(column, _)| !spec.partition.contains(column));
         let ordered = of_partition + of_order.map(|(column, _)| column).collect::<BTreeSet<_>>().len();
-        let own = spec.schema.fields().iter().enumerate();
-        let mut fields: Vec<Field> =
-            own.map(|(i, field)| Field::new(format!("c{i}"), field.data_type().clone(), true)).collect();
-        let time_column = spec.time.is_some().then(|| {
-            fields.push(Field::new("time", DataType::Int64, true));
-            fields.len() - 1
-        });
-        fields.push(Field::new("weight", DataType::Int64, false));
-        let table = TableDef {
-            operator: spec.operator,
-            name: ROWS.to_string(),
-            kind: TableKind::Additive,
-            schema: Arc::new(Schema::new(fields)),
-            time_column,
-        };
         Ok(Self {
             schema: Arc::clone(&spec.schema),
             see: spec.see,
-            retracting: spec.retracting,
             time: spec.time.clone(),
             whole: converter(order.len())?,
             partition: prefix(of_partition)?,
@@ -115,7 +98,7 @@ impl OrderedRows {
             rows: BTreeMap::new(),
             key_bytes: 0,
             by_time: BTreeMap::new(),
-            table,
+            table: rows_table(spec),
             unsaved: Vec::new(),
             unsaved_eviction: None,
         })
@@ -191,23 +174,11 @@ impl OrderedRows {
 
     /// The first rows of a partition.
     fn first<'a>(&'a self, first: First, partition: &'a [u8]) -> Vec<(&'a Key, &'a Entry)> {
-        let (mut rows, mut values) = (0_usize, 0_usize);
-        let mut last: Option<&[u8]> = None;
-        let mut found = Vec::new();
+        let (mut found, mut before) = (Vec::new(), Before::default());
         for (key, entry) in self.of_partition(partition) {
-            let value = &key[..entry.ordered as usize];
-            let same = last == Some(value);
-            let more = match first {
-                First::Rows(most) => rows < most,
-                First::Ranks(most) => rows < most || (same && most > 0),
-                First::Values(most) => values < most || (same && most > 0),
-            };
-            if !more {
+            if !before.admits(first, &key[..entry.ordered as usize], entry.weight.max(0) as usize) {
                 break;
             }
-            values += usize::from(!same);
-            rows = rows.saturating_add(entry.weight.max(0) as usize);
-            last = Some(value);
             found.push((key, entry));
         }
         found
@@ -250,7 +221,6 @@ impl OrderedRows {
         let before: Vec<Vec<(Key, i64)>> =
             touched.iter().map(|partition| first_of(self, partition)).collect();
         self.apply(&delta, &keys)?;
-        let dropped = if self.retracting { None } else { self.drop_others(first, &touched)? };
         let (mut lost, mut given) = (Vec::new(), Vec::new());
         for (partition, before) in touched.iter().zip(before) {
             let after = first_of(self, partition);
@@ -265,32 +235,9 @@ impl OrderedRows {
         };
         let seen = Seen { before: seen(&lost)?, after: seen(&given)? };
         if durable {
-            let changed = match dropped {
-                Some(dropped) => delta.plus(dropped)?.consolidated()?,
-                None => delta,
-            };
-            if changed.len() > 0 {
-                self.unsaved.push(self.saved(&changed)?);
-            }
+            self.unsaved.push(self.saved(&delta)?);
         }
         Ok(seen)
-    }
-
-    /// Forgets rows that can never be among the first again, since none of these is taken back.
-    fn drop_others(&mut self, first: First, touched: &BTreeSet<Key>) -> Result<Option<Delta>> {
-        let mut others: Vec<(Key, i64)> = Vec::new();
-        for partition in touched {
-            let kept = self.first(first, partition).len();
-            let beyond = self.of_partition(partition).skip(kept);
-            others.extend(beyond.map(|(key, entry)| (key.clone(), entry.weight)));
-        }
-        for (key, _) in &others {
-            self.rows.remove(key);
-            self.key_bytes -= key.len();
-        }
-        let taken_back: Vec<(&[u8], i64)> =
-            others.iter().map(|(key, weight)| (key.as_ref(), -weight)).collect();
-        if taken_back.is_empty() { Ok(None) } else { self.decode(&taken_back).map(Some) }
     }
 
     /// Applies changes, and gives the rows around them.
@@ -329,14 +276,8 @@ impl OrderedRows {
         Ok(seen)
     }
 
-    /// Rows as the checkpoint keeps them.
     fn saved(&self, delta: &Delta) -> Result<RecordBatch> {
-        let mut columns = delta.rows.columns().to_vec();
-        if let Some(time) = &self.time {
-            columns.push(Arc::new(times_in(&columns[time.column], time.field)?));
-        }
-        columns.push(Arc::new(Int64Array::from(delta.weights.clone())));
-        Ok(RecordBatch::try_new(Arc::clone(&self.table.schema), columns)?)
+        saved_rows(delta, self.time.as_ref(), &self.table)
     }
 }
 
@@ -418,17 +359,7 @@ impl Kept for OrderedRows {
     }
 
     fn restore(&mut self, rows: &RecordBatch) -> Result<()> {
-        let own = self.schema.fields().len();
-        let weights = rows.columns().last().and_then(|column| column.as_primitive_opt::<Int64Type>());
-        let weights = weights.filter(|_| rows.num_columns() == self.table.schema.fields().len());
-        let weights = weights.ok_or_else(|| {
-            Error::data(format!("saved rows are not of this table: table=`{}`", self.table.name))
-        })?;
-        let columns = rows.columns()[..own].to_vec();
-        let delta = Delta {
-            rows: batch_of(&self.schema, columns, rows.num_rows())?,
-            weights: weights.values().to_vec(),
-        };
+        let delta = restored_rows(rows, &self.schema, &self.table)?;
         let keys = self.keys(&delta.rows)?;
         self.apply(&delta, &keys)
     }

@@ -302,7 +302,10 @@ fn relations_are_those_over_all_rows() {
     for (number, case) in CASES.iter().flat_map(|case| [case; 2]).enumerate() {
         let mut rng = SmallRng::seed_from_u64(number as u64);
         let (query, retracting) = (case.query, number % 2 == 0);
-        let new = || PartitionsOperator::try_new(case.spec(retracting), Box::new(Sql::new(query))).unwrap();
+        let new = || {
+            PartitionsOperator::try_new(case.spec(retracting), Gives::Relation(Box::new(Sql::new(query))))
+                .unwrap()
+        };
         let (mut operator, mut saved, twin) = (new(), Saved::default(), Sql::new(query));
         let (mut bag, mut folded) = (Bag::default(), Folded::default());
         for step in 0..8 {
@@ -327,21 +330,116 @@ fn relations_are_those_over_all_rows() {
     }
 }
 
+/// A query whose further columns are numbers of rows, of which it gives the first.
+const NUMBERED: [(Case, &[Number]); 5] = [
+    (
+        Case {
+            query: "SELECT *, row_number() OVER w AS n, rank() OVER w AS r, dense_rank() OVER w AS d FROM t
+                WINDOW w AS (PARTITION BY k ORDER BY v DESC, f, t, s) QUALIFY n <= 3",
+            partition: &[0],
+            order: ORDER,
+            see: See::First(First::Rows(3)),
+        },
+        &[Number::Row, Number::Rank, Number::DenseRank],
+    ),
+    (
+        Case {
+            query: "SELECT *, row_number() OVER (ORDER BY v DESC, f, k, t, s) AS n FROM t QUALIFY n = 1",
+            partition: &[],
+            order: ORDER,
+            see: See::First(First::Rows(1)),
+        },
+        &[Number::Row],
+    ),
+    (
+        Case {
+            query: "SELECT *, dense_rank() OVER w AS d, rank() OVER w AS r FROM t
+                WINDOW w AS (PARTITION BY f ORDER BY v DESC) QUALIFY r < 5",
+            partition: &[1],
+            order: &[(2, true)],
+            see: See::First(First::Ranks(4)),
+        },
+        &[Number::DenseRank, Number::Rank],
+    ),
+    (
+        Case {
+            query: "SELECT *, dense_rank() OVER (PARTITION BY k, f ORDER BY v) AS d FROM t QUALIFY d <= 2",
+            partition: &[1, 0],
+            order: &[(2, false)],
+            see: See::First(First::Values(2)),
+        },
+        &[Number::DenseRank],
+    ),
+    (
+        Case {
+            query: "SELECT *, row_number() OVER (PARTITION BY k) AS n FROM t QUALIFY n <= 0",
+            partition: &[0],
+            order: &[],
+            see: See::First(First::Rows(0)),
+        },
+        &[Number::Row],
+    ),
+];
+
+#[test]
+fn numbers_are_those_of_windows() {
+    for (number, (case, numbers)) in NUMBERED.iter().flat_map(|case| [case; 3]).enumerate() {
+        let mut rng = SmallRng::seed_from_u64(number as u64);
+        let gives = || Gives::Numbers(numbers.to_vec());
+        let new = || PartitionsOperator::try_new(case.spec(false), gives()).unwrap();
+        let (mut operator, mut saved, twin) = (new(), Saved::default(), Sql::new(case.query));
+        let (mut bag, mut folded) = (Bag::default(), Folded::default());
+        for step in 0..16 {
+            let context = at(step, None);
+            let changes = bag.random_changes(&mut rng, false);
+            let cut = rng.random_range(0..=changes.len());
+            for part in [&changes[..cut], &changes[cut..]].into_iter().filter(|part| !part.is_empty()) {
+                operator.push(&context, 0, change_batch(part, false)).unwrap();
+            }
+            let output = operator.finish(&context).unwrap();
+            no_row_and_its_own_retraction(&output);
+            folded.apply(&output);
+            let expected = sorted(twin.answer(bag.batch()).iter().flat_map(lines));
+            assert_same(&folded.rows(), &expected, &format!("case {number} step {step}: {}", case.query));
+            let alike = twin.answer(bag.batch()).iter().map(RecordBatch::num_rows).sum::<usize>();
+            assert_eq!(operator.state_rows(), alike, "only the first rows are kept");
+            saved.apply(&mut operator);
+            let live = operator.snapshot(ROWS).unwrap();
+            let live = sorted(live.iter().flat_map(lines));
+            let kept = saved.0.iter().flat_map(lines);
+            assert_same(&live, &sorted(kept), &format!("saved rows, case {number} step {step}"));
+            if rng.random_bool(0.3) {
+                operator = new();
+                saved.restore_into(&mut operator);
+            }
+        }
+    }
+}
+
 #[test]
 fn final_partitions_are_given_once_and_leave() {
     const QUERY: &str =
         "SELECT t, v, k, row_number() OVER (PARTITION BY t ORDER BY v, k, f, s) AS n FROM t QUALIFY n <= 4";
+    const NUMBERED: &str =
+        "SELECT *, row_number() OVER (PARTITION BY t ORDER BY v, k, f, s) AS n FROM t QUALIFY n <= 4";
     let order = &[(2, false), (0, false), (1, false), (3, false)];
     let sees = [See::All, See::First(First::Rows(4)), See::Near { rows: 9 }];
-    for seed in 0..9 {
+    for seed in 0..12 {
         let mut rng = SmallRng::seed_from_u64(seed);
-        let retracting = rng.random_bool(0.5);
+        // Where no row is taken back, the first rows may come with numbers instead.
+        let numbers = seed > 8 && sees[seed as usize % sees.len()] == sees[1];
+        let query = if numbers { NUMBERED } else { QUERY };
+        let retracting = rng.random_bool(0.5) && !numbers;
         let bound = TimeBound::new(|watermark: Timestamp| Ok(watermark.0));
         let time = Some(TimeKey { column: 4, field: None, derived_start: None, bound });
-        let case = Case { query: QUERY, partition: &[4], order, see: sees[seed as usize % sees.len()] };
+        let case = Case { query, partition: &[4], order, see: sees[seed as usize % sees.len()] };
         let spec = PartitionsSpec { time, emit: Emit::Final, ..case.spec(retracting) };
-        let new = || PartitionsOperator::try_new(spec.clone(), Box::new(Sql::new(QUERY))).unwrap();
-        let (mut operator, mut saved, twin) = (new(), Saved::default(), Sql::new(QUERY));
+        let gives = || match numbers {
+            true => Gives::Numbers(vec![Number::Row]),
+            false => Gives::Relation(Box::new(Sql::new(query))),
+        };
+        let new = || PartitionsOperator::try_new(spec.clone(), gives()).unwrap();
+        let (mut operator, mut saved, twin) = (new(), Saved::default(), Sql::new(query));
         let (mut on_time, mut folded) = (Bag::default(), Folded::default());
         let mut watermark = 0;
         for step in 0..8 {
@@ -394,7 +492,7 @@ impl Relation for Same {
 fn many_changes_of_one_partition_do_not_walk_over_each_other() {
     let case = Case { query: "", partition: &[], order: ORDER, see: See::Near { rows: 1 } };
     let relation = Box::new(Same(batch(&[]).schema()));
-    let mut operator = PartitionsOperator::try_new(case.spec(false), relation).unwrap();
+    let mut operator = PartitionsOperator::try_new(case.spec(false), Gives::Relation(relation)).unwrap();
     let rows: Vec<Row> = (0..50_000).map(|i| (Some(i), None, i, Some(i))).collect();
     let given = |output: Vec<RecordBatch>| output.iter().map(RecordBatch::num_rows).sum::<usize>();
     operator.push(&at(0, None), 0, batch(&rows)).unwrap();
