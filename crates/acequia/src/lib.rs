@@ -23,7 +23,7 @@ pub use acequia_core::{
     BatchId, Clock, Error, ErrorKind, Location, ManualClock, OutputMode, QueryId, Result, Timestamp,
     Watermark,
 };
-pub use dataset::{Row, RowCodec};
+pub use dataset::{Dataset, MemoryInput, Row, RowCodec, Window, Windowed};
 pub use error::from_datafusion;
 pub use exec::Shards;
 pub use runtime::{
@@ -41,7 +41,8 @@ pub use sql::Trigger;
 pub mod prelude {
     pub use crate::session::expressions::{session_window, sliding_window, window, window_from};
     pub use crate::{
-        DataFrame, OutputMode, Session, StatementOutput, StreamingQuery, StreamingQueryListener, Trigger,
+        DataFrame, Dataset, OutputMode, Session, StatementOutput, StreamingQuery, StreamingQueryListener,
+        Trigger, Window,
     };
     pub use datafusion::common::{JoinType, ScalarValue};
     pub use datafusion::functions_aggregate::expr_fn::{avg, count, count_distinct, max, min, sum};

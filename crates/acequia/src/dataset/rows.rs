@@ -4,9 +4,10 @@
 //! the same type (Utf8View for Utf8, Int32 for Int64) are cast on the way back as long as no value changes; a float is
 //! not cut to an integer, nor a text parsed.
 
+use super::guard::without_panic;
 use super::probe::probe;
 use acequia_core::{Error, Result};
-use arrow::array::{Array, ArrayRef, RecordBatch};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StructArray};
 use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef};
 use serde::de::DeserializeOwned;
@@ -16,7 +17,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 /// The name of the column of rows that are not structs.
-const VALUE: &str = "value";
+pub(super) const VALUE: &str = "value";
 
 /// What can be a row: any type of one's own that serde writes and reads.
 ///
@@ -109,16 +110,58 @@ impl<T: Row> RowCodec<T> {
     /// # Errors
     /// `Data`, naming the field, when a value does not write itself as its type reads.
     pub fn encode(&self, values: &[T]) -> Result<RecordBatch> {
+        Ok(RecordBatch::try_new(Arc::clone(&self.schema), self.columns(values)?)?)
+    }
+
+    /// The columns of these values, or of references to them.
+    pub(super) fn columns<V: Serialize>(&self, values: &[V]) -> Result<Vec<ArrayRef>> {
         let fields = self.schema.fields();
-        let columns = match self.single {
-            false => serde_arrow::to_arrow(fields, values),
-            true => {
-                let values: Vec<_> = values.iter().map(|value| Single { value }).collect();
-                serde_arrow::to_arrow(fields, &values)
+        let columns = without_panic("a row was written as columns", || {
+            Ok(match self.single {
+                false => serde_arrow::to_arrow(fields, values),
+                true => {
+                    let values: Vec<_> = values.iter().map(|value| Single { value }).collect();
+                    serde_arrow::to_arrow(fields, &values)
+                }
+            })
+        });
+        columns?.map_err(|e| broken("a row cannot be written as columns", &e))
+    }
+
+    /// Whether a value is the one column of its row.
+    pub(super) fn is_single(&self) -> bool {
+        self.single
+    }
+
+    /// The type of a column that holds whole values, a struct unless they are one column each.
+    pub(super) fn data_type(&self) -> DataType {
+        match self.single {
+            true => self.schema.field(0).data_type().clone(),
+            false => DataType::Struct(self.schema.fields().clone()),
+        }
+    }
+
+    /// Values as one column.
+    pub(super) fn array<V: Serialize>(&self, values: &[V]) -> Result<ArrayRef> {
+        let mut columns = self.columns(values)?;
+        Ok(match self.single {
+            true => columns.swap_remove(0),
+            false => Arc::new(StructArray::try_new(self.schema.fields().clone(), columns, None)?),
+        })
+    }
+
+    /// The values in one column.
+    pub(super) fn values(&self, column: &ArrayRef) -> Result<Vec<T>> {
+        let batch = match (self.single, column.as_struct_opt()) {
+            (false, Some(rows)) if rows.null_count() == 0 => RecordBatch::from(rows),
+            (false, Some(_)) => return Err(Error::data("NULL where a struct is expected")),
+            (false, None) => return Err(Error::internal("a row is no struct")),
+            (true, _) => {
+                let field = Field::new(VALUE, column.data_type().clone(), true);
+                RecordBatch::try_new(Arc::new(Schema::new(vec![field])), vec![Arc::clone(column)])?
             }
         };
-        let columns = columns.map_err(|e| broken("a row cannot be written as columns", &e))?;
-        Ok(RecordBatch::try_new(Arc::clone(&self.schema), columns)?)
+        self.decode(&batch)
     }
 
     /// Rows as values: the columns of [`RowCodec::schema`] by name, whatever others there are.
@@ -130,12 +173,14 @@ impl<T: Row> RowCodec<T> {
         let columns =
             self.schema.fields().iter().map(|field| column(batch, field)).collect::<Result<Vec<_>>>()?;
         let fields = self.schema.fields();
-        let values = match self.single {
-            false => serde_arrow::from_arrow(fields, &columns),
-            true => serde_arrow::from_arrow::<Vec<Single<T>>, _>(fields, &columns)
-                .map(|rows| rows.into_iter().map(|row| row.value).collect()),
-        };
-        values.map_err(|e| broken("rows cannot be read as values", &e))
+        let values = without_panic("a row was read from columns", || {
+            Ok(match self.single {
+                false => serde_arrow::from_arrow(fields, &columns),
+                true => serde_arrow::from_arrow::<Vec<Single<T>>, _>(fields, &columns)
+                    .map(|rows| rows.into_iter().map(|row| row.value).collect()),
+            })
+        });
+        values?.map_err(|e| broken("rows cannot be read as values", &e))
     }
 }
 
@@ -172,7 +217,7 @@ fn column(batch: &RecordBatch, field: &FieldRef) -> Result<ArrayRef> {
 }
 
 /// Whether values keep their meaning from one type to the other, those that fit.
-fn keeps_values(from: &DataType, to: &DataType) -> bool {
+pub(super) fn keeps_values(from: &DataType, to: &DataType) -> bool {
     use DataType as D;
     if from == to || from.is_null() {
         return true;
