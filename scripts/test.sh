@@ -6,6 +6,9 @@ cd "$(dirname "$0")/.."
 echo "== unit, integration and doc tests, and every file of sql-tests"
 cargo test --workspace --locked
 
+echo "== every example"
+./scripts/examples.sh
+
 echo "== an independent reader over the main example"
 ./scripts/check_parquet.sh
 

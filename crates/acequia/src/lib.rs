@@ -16,6 +16,9 @@ pub mod runtime;
 pub mod session;
 pub mod sql;
 
+#[doc = include_str!("../FROM_SPARK.md")]
+pub mod from_spark {}
+
 mod error;
 
 pub use acequia_connectors::sinks::{ConsoleOut, NoConsole, TableLayout, format_table};
@@ -44,6 +47,7 @@ pub mod prelude {
         DataFrame, Dataset, OutputMode, Session, StatementOutput, StreamingQuery, StreamingQueryListener,
         Trigger, Window,
     };
+    pub use arrow::datatypes::{DataType, TimeUnit};
     pub use datafusion::common::{JoinType, ScalarValue};
     pub use datafusion::functions_aggregate::expr_fn::{avg, count, count_distinct, max, min, sum};
     pub use datafusion::logical_expr::{Expr, ExprFunctionExt};
