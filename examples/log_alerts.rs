@@ -5,6 +5,8 @@
 //! cargo run --release --example log_alerts -- DIRECTORY    # over yours, in the common log format
 //! ```
 
+#![allow(clippy::print_stdout, reason = "an example prints")]
+
 use acequia::prelude::*;
 use chrono::{DateTime, NaiveDateTime};
 use serde::{Deserialize, Serialize};

@@ -5,6 +5,8 @@
 //! cargo run --release --example top_hashtags -- DIRECTORY    # over yours: JSON lines with `text` and `at`
 //! ```
 
+#![allow(clippy::print_stdout, reason = "an example prints")]
+
 use acequia::prelude::*;
 use chrono::NaiveDateTime;
 use serde::{Deserialize, Serialize};
