@@ -36,6 +36,6 @@ pub use local::DurableLocalStore;
 pub use record::{
     CommitRecord, OffsetRecord, OperatorRecord, SegmentRef, SourceOffsets, StateManifest, WatermarkState,
 };
-pub use state_reader::StateReader;
+pub use state_reader::{StateReader, continues};
 pub use state_store::StateStore;
 pub use store::open_store;

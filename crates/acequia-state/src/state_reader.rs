@@ -2,12 +2,14 @@
 //!
 //! What is held meanwhile is a block of a segment, and the keys of all segments but the oldest (see `merge.rs`).
 
-use crate::merge::{Each, Merger, Remainder};
+use crate::merge::{Each, Merger, Remainder, key_columns};
 use crate::segment::Segment;
-use acequia_core::state::TableDef;
+use acequia_core::state::{TableDef, TableKind};
 use acequia_core::{Error, OperatorId, Result};
-use arrow::array::RecordBatch;
+use arrow::array::{RecordBatch, new_null_array};
+use arrow::datatypes::{Field, Schema};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// A version of the state, to be read table by table.
 #[derive(Debug)]
@@ -59,6 +61,7 @@ pub(crate) async fn merge_table(
         let oldest = i == 0 && index.distinct;
         for block in &index.upserts {
             for batch in segment.read(block).await? {
+                let batch = with_all_columns(table, batch)?;
                 merger.upserts(batch, oldest, each)?;
             }
         }
@@ -79,7 +82,9 @@ pub(crate) async fn all_tables(segments: &[Segment]) -> Result<Vec<TableDef>> {
         for index in segment.tables() {
             let def = segment.def(index).await?;
             let known = tables.entry((def.operator, def.name.clone())).or_insert_with(|| def.clone());
-            if !same_shape(known, &def) {
+            if continues(known, &def) {
+                *known = def;
+            } else {
                 return Err(Error::data(format!(
                     "a table of the state has changed its columns: operator={} table=`{}`; use a new checkpoint",
                     def.operator, def.name
@@ -90,7 +95,40 @@ pub(crate) async fn all_tables(segments: &[Segment]) -> Result<Vec<TableDef>> {
     Ok(tables.into_values().collect())
 }
 
-fn same_shape(a: &TableDef, b: &TableDef) -> bool {
-    let types = |t: &TableDef| t.schema.fields().iter().map(|f| f.data_type().clone()).collect::<Vec<_>>();
-    (a.kind, a.time_column) == (b.kind, b.time_column) && types(a) == types(b)
+/// Whether a table that was saved in one form can go on in another: with the same columns, whatever their names, or
+/// with more of them, which are nullable and no part of the key.
+pub fn continues(saved: &TableDef, now: &TableDef) -> bool {
+    (saved.kind, saved.time_column) == (now.kind, now.time_column)
+        && (same_types(&saved.schema, &now.schema) || widens(saved, now))
+}
+
+fn same_types(a: &Schema, b: &Schema) -> bool {
+    let types = |schema: &Schema| schema.fields().iter().map(|f| f.data_type().clone()).collect::<Vec<_>>();
+    types(a) == types(b)
+}
+
+fn widens(saved: &TableDef, now: &TableDef) -> bool {
+    let fixed = key_columns(now.kind, &now.schema).max(now.time_column.map_or(0, |column| column + 1));
+    let leading = |table: &TableDef| table.schema.fields().iter().take(fixed).cloned().collect::<Vec<_>>();
+    let kept = |field: &Arc<Field>| {
+        now.schema.field_with_name(field.name()).is_ok_and(|now| now.data_type() == field.data_type())
+    };
+    let added = |field: &&Arc<Field>| saved.schema.field_with_name(field.name()).is_err();
+    matches!(now.kind, TableKind::Keyed { .. })
+        && leading(saved) == leading(now)
+        && saved.schema.fields().iter().all(kept)
+        && now.schema.fields().iter().filter(added).all(|field| field.is_nullable())
+}
+
+/// Rows that were saved before the table had all of its columns, NULL in those that they lack.
+fn with_all_columns(table: &TableDef, rows: RecordBatch) -> Result<RecordBatch> {
+    if same_types(&rows.schema(), &table.schema) {
+        return Ok(rows);
+    }
+    let column = |field: &Arc<Field>| match rows.column_by_name(field.name()) {
+        Some(column) => Arc::clone(column),
+        None => new_null_array(field.data_type(), rows.num_rows()),
+    };
+    let columns = table.schema.fields().iter().map(column).collect();
+    Ok(RecordBatch::try_new(Arc::clone(&table.schema), columns)?)
 }

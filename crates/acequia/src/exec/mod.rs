@@ -15,6 +15,7 @@ mod first_rows;
 mod group_states;
 mod join;
 mod key_table;
+mod keyed_state;
 mod materialize;
 mod partitions;
 mod route;
@@ -28,6 +29,10 @@ pub use aggregate::{AggregateOperator, AggregateSpec, Emit, KeyedRows, TimeBound
 pub use drop_duplicates::{DropDuplicatesOperator, DropDuplicatesSpec, Expiry};
 pub use first_rows::{FirstRowsOperator, FirstRowsSpec};
 pub use join::{JoinEmit, JoinEviction, JoinOperator, JoinSide, JoinSpec};
+pub use keyed_state::{
+    Codec, Grouped, KeyCodec, KeyContext, KeyedProcessor, KeyedState, KeyedStateOperator, KeyedStateSpec,
+    Keys, SubKey, TimeMode, Value, Variable, VariableKind,
+};
 pub use materialize::{MaterializeOperator, MaterializeSpec};
 pub use partitions::{First, Gives, Number, PartitionsOperator, PartitionsSpec, Relation, See};
 pub use session_aggregate::{SessionAggregateOperator, SessionColumns, SessionSpec};
@@ -135,6 +140,11 @@ pub trait Operator: Stateful + Send {
 
     /// Whether a batch without data at this watermark would emit or evict anything.
     fn wakes_at(&self, watermark: Watermark) -> bool;
+
+    /// The first batch time at which a batch without data would do something; none when that is no matter of time.
+    fn due_at(&self) -> Option<Timestamp> {
+        None
+    }
 }
 
 /// The columns of a retracting edge over rows with these columns.

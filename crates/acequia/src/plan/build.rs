@@ -7,6 +7,7 @@
 use super::delta::DeltaTable;
 use super::fingerprint::{self, fingerprint};
 use super::key;
+use super::keyed_state::{TransformWithState, check_updates};
 use super::node::{Island, Node, OP, OperatorNode, SourceLeaf, StreamingPlan};
 use super::reset::IslandTemplate;
 use super::static_join::{linear_in_stream, rebuild_join, swap_join, weight_last};
@@ -67,6 +68,7 @@ pub(super) async fn build(
 ) -> Result<StreamingPlan> {
     sessions::check(plan)?;
     refuse::correlated(plan)?;
+    check_updates(plan)?;
     let observers = Arc::new(EventTimeObservers::default());
     let planner = WatermarkPlanner { observers: Arc::clone(&observers) };
     let mut builder = Builder {
@@ -155,9 +157,10 @@ impl Builder<'_> {
                 }
                 LogicalPlan::Limit(_) => self.limit(plan).await,
                 LogicalPlan::Sort(sort) => self.sort(plan, sort).await,
-                _ => match DropDuplicates::of(plan) {
-                    Some(node) => self.drop_duplicates(plan, node).await,
-                    None => self.single_input(plan).await,
+                _ => match (DropDuplicates::of(plan), TransformWithState::of(plan)) {
+                    (Some(node), _) => self.drop_duplicates(plan, node).await,
+                    (_, Some(node)) => self.transform_with_state(plan, node).await,
+                    _ => self.single_input(plan).await,
                 },
             }
         }

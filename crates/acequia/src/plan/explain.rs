@@ -3,9 +3,13 @@
 use super::key;
 use super::node::{Island, Node, OperatorNode, SourceLeaf};
 use super::recompute::Recomputed;
-use crate::exec::{DropDuplicatesSpec, Emit, Expiry, JoinEmit, JoinEviction, JoinSide, See, Shards};
+use crate::exec::{
+    DropDuplicatesSpec, Emit, Expiry, JoinEmit, JoinEviction, JoinSide, KeyedProcessor, See, Shards,
+    Variable, VariableKind,
+};
 use crate::functions::{DropDuplicates, JoinTimes, TimeColumn};
 use acequia_core::OutputMode;
+use acequia_core::time::format_interval;
 use arrow::datatypes::Schema;
 use datafusion::logical_expr::{Join, LogicalPlan};
 use datafusion::physical_plan::displayable;
@@ -118,6 +122,27 @@ pub(super) fn recomputed(of: &Recomputed<'_>, emit: Emit, time: Option<&str>, re
         "partition=[{}] order=[{}], keeps={keeps}, emits={emits}, evicted by={evicts}",
         partition.join(", "),
         order.join(", ")
+    )
+}
+
+/// A processor with state in a line: what it keeps for each key, and which timers it has.
+pub(super) fn transform_with_state(processor: &dyn KeyedProcessor, mode: OutputMode) -> String {
+    let variable = |variable: &Variable| {
+        let kind = match variable.kind {
+            VariableKind::Value => "value",
+            VariableKind::List => "list",
+            VariableKind::Map(_) => "map",
+        };
+        let ttl = variable.ttl_micros.map(|ttl| format!(" for {}", format_interval(ttl)));
+        format!("{kind} {}{}", variable.name, ttl.unwrap_or_default())
+    };
+    let variables: Vec<String> = processor.variables().iter().map(variable).collect();
+    let emits = if mode == OutputMode::Update { "rows that replace others" } else { "new rows" };
+    format!(
+        "processor={}, keeps=[{}], timers={}, emits={emits}",
+        processor.name(),
+        variables.join(", "),
+        processor.time_mode()
     )
 }
 

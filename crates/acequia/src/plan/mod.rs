@@ -18,6 +18,7 @@ mod fingerprint;
 mod joins;
 mod keep;
 mod key;
+mod keyed_state;
 mod node;
 mod optimize;
 mod over;
@@ -35,6 +36,7 @@ mod watermark;
 
 pub use delta::Slot;
 pub use event_times::EventTimes;
+pub use keyed_state::TransformWithState;
 pub use node::{Island, Node, OperatorNode, SourceLeaf, StreamingPlan};
 pub use reset::IslandTemplate;
 pub use watermark::{EventTimeObserver, EventTimeObservers};

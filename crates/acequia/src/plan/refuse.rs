@@ -33,6 +33,35 @@ pub(super) fn duplicates_of_changes(mode: OutputMode) -> Error {
     ))
 }
 
+/// A processor with state over rows that are taken back.
+pub(super) fn processor_over_changes(mode: OutputMode) -> Error {
+    Error::unsupported(format!(
+        "a processor with state handles rows that stay, and those below it are replaced or taken back, in {mode} mode; use it below the aggregate, or give the aggregate's groups a window with a watermark and write in APPEND mode"
+    ))
+}
+
+/// A processor with timers of event time without an event time.
+pub(super) fn no_event_time() -> Error {
+    Error::unsupported(
+        "timers of event time need the event-time column of the input with its watermark; add WATERMARK FOR or with_watermark(), or use TimeMode::ProcessingTime",
+    )
+}
+
+/// A processor whose rows replace others, in a mode that writes only new ones.
+pub(super) fn processor_updates(mode: OutputMode) -> Error {
+    Error::unsupported(format!(
+        "a processor with state that emits in UPDATE mode gives rows that replace others, in {mode} mode; write in UPDATE mode, or let it emit in APPEND mode"
+    ))
+}
+
+/// Something with state over a processor whose rows replace others.
+pub(super) fn over_processor_updates(plan: &LogicalPlan) -> Error {
+    Error::unsupported(format!(
+        "nothing that keeps state can read a processor that emits in UPDATE mode; let it emit in APPEND mode: node=`{}`",
+        plan.display()
+    ))
+}
+
 /// Sessions of rows that are taken back.
 pub(super) fn sessions_over_changes(mode: OutputMode) -> Error {
     Error::unsupported(format!(

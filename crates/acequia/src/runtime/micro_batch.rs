@@ -114,7 +114,7 @@ impl MicroBatches {
         let has_data = ends.iter().any(Option::is_some);
         let first_of_static =
             self.next == BatchId(0) && (self.sources.is_empty() || self.plan.root.gives_once());
-        if !has_data && !first_of_static && !self.wakes_at(watermark) {
+        if !has_data && !first_of_static && !self.wakes_at(watermark, now) {
             let over = self.sources.iter().all(|source| source.ended);
             return Ok(if over { Choice::Ended } else { Choice::Idle });
         }
@@ -197,9 +197,12 @@ impl MicroBatches {
         Ok(choice)
     }
 
-    fn wakes_at(&self, watermark: Watermark) -> bool {
-        watermark > self.in_force
-            && self.plan.root.operators().iter().any(|node| node.operator.wakes_at(watermark))
+    fn wakes_at(&self, watermark: Watermark, now: Timestamp) -> bool {
+        let operators = self.plan.root.operators();
+        let passes = watermark > self.in_force;
+        operators.iter().map(|node| &node.operator).any(|operator| {
+            (passes && operator.wakes_at(watermark)) || operator.due_at().is_some_and(|due| due <= now)
+        })
     }
 
     pub(super) fn epoch(&self) -> acequia_core::Epoch {

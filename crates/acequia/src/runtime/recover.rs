@@ -17,6 +17,7 @@ use super::watermark::{WatermarkPolicy, WatermarkTracker};
 use crate::catalog::Stream;
 use crate::plan::StreamingPlan;
 use acequia_core::disk::Disk;
+use acequia_core::state::TableDef;
 use acequia_core::{
     BatchId, Clock, Epoch, Error, OperatorId, QueryId, Result, Sink, SinkContext, Source, SourceContext,
     Timestamp, Watermark,
@@ -303,7 +304,10 @@ async fn restore(plan: &mut StreamingPlan, state: &mut StateStore, commit: &Comm
     let reader = state.restore(&commit.state).await?;
     let mut tables: Vec<(OperatorId, String)> = vec![];
     for node in plan.root.operators() {
-        tables.extend(node.operator.tables().into_iter().map(|table| (node.id, table.name)));
+        let own = node.operator.tables();
+        let saved = reader.tables().iter().filter(|table| table.operator == node.id);
+        saved.clone().try_for_each(|saved| check_table(saved, &own))?;
+        tables.extend(own.into_iter().map(|table| (node.id, table.name)));
     }
     for (id, table) in tables {
         let mut put_back = |rows: RecordBatch| {
@@ -315,6 +319,29 @@ async fn restore(plan: &mut StreamingPlan, state: &mut StateStore, commit: &Comm
         reader.rows(id, &table, &mut put_back).await?;
     }
     Ok(())
+}
+
+/// Whether a table that was saved can go on as one of these.
+fn check_table(saved: &TableDef, now: &[TableDef]) -> Result<()> {
+    match now.iter().find(|now| now.name == saved.name) {
+        Some(now) if acequia_state::continues(saved, now) => Ok(()),
+        Some(now) => Err(Error::invalid(format!(
+            "a table of the state has other columns than those in the checkpoint: operator={} table=`{}` saved=[{}] now=[{}]; a value's type may get new fields that are options, use a new checkpoint for others",
+            saved.operator,
+            saved.name,
+            columns(saved),
+            columns(now)
+        ))),
+        None => Err(Error::invalid(format!(
+            "the state in the checkpoint has a variable that is gone: operator={} variable=`{}`; declare it again, or use a new checkpoint",
+            saved.operator, saved.name
+        ))),
+    }
+}
+
+fn columns(table: &TableDef) -> String {
+    let column = |field: &Arc<arrow::datatypes::Field>| format!("{} {}", field.name(), field.data_type());
+    table.schema.fields().iter().map(column).collect::<Vec<_>>().join(", ")
 }
 
 fn check_operators(before: &[OperatorRecord], now: &[OperatorRecord]) -> Result<()> {

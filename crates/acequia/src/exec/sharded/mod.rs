@@ -29,12 +29,13 @@ mod tests;
 use super::aggregate::coalesce;
 use super::route::RouteColumn;
 use super::{
-    AggregateOperator, AggregateSpec, BatchContext, DropDuplicatesOperator, DropDuplicatesSpec, Operator,
-    Prepare, Prepared, SessionAggregateOperator, SessionSpec, cores,
+    AggregateOperator, AggregateSpec, BatchContext, DropDuplicatesOperator, DropDuplicatesSpec,
+    KeyedStateOperator, KeyedStateSpec, Operator, Prepare, Prepared, SessionAggregateOperator, SessionSpec,
+    cores,
 };
 use crate::error::from_datafusion;
 use acequia_core::state::{Stateful, TableDef, TableDelta, TableKind};
-use acequia_core::{Error, Result, Watermark};
+use acequia_core::{Error, Result, Timestamp, Watermark};
 use arrow::array::RecordBatch;
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::physical_expr::PhysicalExpr;
@@ -182,6 +183,21 @@ impl Sharding {
             let places = key.iter().map(|column| column.column).collect();
             let make = move |count| {
                 (0..count).map(|_| DropDuplicatesOperator::try_new(spec.clone()).map(boxed)).collect()
+            };
+            Ok(Pieces { computed: Vec::new(), places, make: Box::new(make) })
+        })
+    }
+
+    /// `transform_with_state`.
+    ///
+    /// # Errors
+    /// As [`KeyedStateOperator::try_new`].
+    pub fn keyed_state(spec: KeyedStateSpec, shards: Shards) -> Result<Self> {
+        let (whole, key) = (KeyedStateOperator::try_new(spec.clone())?, spec.routing());
+        Self::of(boxed(whole), key, shards, |key| {
+            let places = key.iter().map(|column| column.column).collect();
+            let make = move |count| {
+                (0..count).map(|_| KeyedStateOperator::try_new(spec.clone()).map(boxed)).collect()
             };
             Ok(Pieces { computed: Vec::new(), places, make: Box::new(make) })
         })
@@ -454,6 +470,10 @@ impl Operator for Sharded {
 
     fn wakes_at(&self, watermark: Watermark) -> bool {
         self.operators.iter().any(|shard| shard.wakes_at(watermark))
+    }
+
+    fn due_at(&self) -> Option<Timestamp> {
+        self.operators.iter().filter_map(|shard| shard.due_at()).min()
     }
 }
 

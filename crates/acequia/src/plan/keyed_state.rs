@@ -1,0 +1,190 @@
+//! `transform_with_state` in a plan: its logical node, and what its operator needs to know.
+
+use super::build::{Builder, Part, has_operator, reads, times_of};
+use super::node::{Island, OperatorNode};
+use super::reset::IslandTemplate;
+use super::time_key::bound_of;
+use super::{build::Change, explain, refuse};
+use crate::exec::{KeyedProcessor, KeyedStateSpec, Sharding, TimeMode};
+use acequia_core::{Error, OutputMode, Result};
+use datafusion::common::{DFSchema, DFSchemaRef};
+use datafusion::logical_expr::{Expr, Extension, LogicalPlan, UserDefinedLogicalNodeCore};
+use std::cmp::Ordering;
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+/// Hands the rows of each key to a processor. It has no physical form: only a streaming plan can run it.
+#[derive(Debug, Clone)]
+pub struct TransformWithState {
+    /// Its columns: the key, the row, then those that are said to be there.
+    input: LogicalPlan,
+    processor: Arc<dyn KeyedProcessor>,
+    initial: Option<usize>,
+    time: Option<usize>,
+    mode: OutputMode,
+    schema: DFSchemaRef,
+}
+
+impl TransformWithState {
+    /// A node over key and row, the first two columns of `input`; `initial` is the column of initial rows, `time` that
+    /// of event time. What it emits in `mode` is new (`Append`), or replaces what was emitted before (`Update`).
+    ///
+    /// # Errors
+    /// `Invalid` for another mode; those of columns with equal names.
+    pub fn try_new(
+        input: LogicalPlan,
+        processor: Arc<dyn KeyedProcessor>,
+        initial: Option<usize>,
+        time: Option<usize>,
+        mode: OutputMode,
+    ) -> Result<Self> {
+        if !matches!(mode, OutputMode::Append | OutputMode::Update) {
+            return Err(Error::invalid(format!(
+                "a processor with state emits in APPEND or UPDATE mode: mode={mode}"
+            )));
+        }
+        let schema = DFSchema::try_from(processor.output_schema()).map_err(crate::error::from_datafusion)?;
+        Ok(Self { input, processor, initial, time, mode, schema: Arc::new(schema) })
+    }
+
+    /// The node as a plan.
+    pub fn into_plan(self) -> LogicalPlan {
+        LogicalPlan::Extension(Extension { node: Arc::new(self) })
+    }
+
+    /// The node behind a plan, when it is one.
+    pub fn of(plan: &LogicalPlan) -> Option<&Self> {
+        match plan {
+            LogicalPlan::Extension(Extension { node }) => node.as_any().downcast_ref(),
+            _ => None,
+        }
+    }
+
+    /// What tells two nodes apart.
+    fn identity(&self) -> (*const u8, &LogicalPlan) {
+        (Arc::as_ptr(&self.processor).cast(), &self.input)
+    }
+}
+
+impl PartialEq for TransformWithState {
+    fn eq(&self, other: &Self) -> bool {
+        self.identity() == other.identity()
+    }
+}
+
+impl Eq for TransformWithState {}
+
+impl PartialOrd for TransformWithState {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        self.identity().partial_cmp(&other.identity())
+    }
+}
+
+impl Hash for TransformWithState {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.identity().hash(state);
+    }
+}
+
+impl UserDefinedLogicalNodeCore for TransformWithState {
+    fn name(&self) -> &str {
+        "TransformWithState"
+    }
+
+    fn inputs(&self) -> Vec<&LogicalPlan> {
+        vec![&self.input]
+    }
+
+    fn schema(&self) -> &DFSchemaRef {
+        &self.schema
+    }
+
+    fn expressions(&self) -> Vec<Expr> {
+        vec![]
+    }
+
+    fn fmt_for_explain(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        write!(f, "TransformWithState: {}", self.processor.name())
+    }
+
+    fn with_exprs_and_inputs(
+        &self,
+        _exprs: Vec<Expr>,
+        inputs: Vec<LogicalPlan>,
+    ) -> datafusion::common::Result<Self> {
+        let mut inputs = inputs.into_iter();
+        match (inputs.next(), inputs.next()) {
+            (Some(input), None) => Ok(Self { input, ..self.clone() }),
+            _ => Err(crate::error::into_datafusion(Error::internal("a processor with state has one input"))),
+        }
+    }
+
+    fn necessary_children_exprs(&self, _output_columns: &[usize]) -> Option<Vec<Vec<usize>>> {
+        Some(vec![(0..self.input.schema().fields().len()).collect()])
+    }
+}
+
+impl Builder<'_> {
+    pub(super) async fn transform_with_state(
+        &mut self,
+        plan: &LogicalPlan,
+        node: &TransformWithState,
+    ) -> Result<Part> {
+        if node.mode == OutputMode::Update && self.mode != OutputMode::Update {
+            return Err(refuse::processor_updates(self.mode));
+        }
+        let input = self.part(&node.input).await?;
+        if input.change != Change::InsertOnly {
+            return Err(refuse::processor_over_changes(self.mode));
+        }
+        let chained = has_operator(&input);
+        let physical = self.physical(&input.plan).await?;
+        let input_schema = physical.schema();
+        let template = IslandTemplate::new(physical, Arc::clone(&self.task));
+        let island = Island { template, inputs: input.inputs };
+        let mut times = times_of(&node.input)?;
+        let time = node.time.and_then(|column| Some((column, bound_of(&times.get_mut(column)?.take()?))));
+        if node.processor.time_mode() == TimeMode::EventTime && time.is_none() {
+            return Err(refuse::no_event_time());
+        }
+        let id = self.next_id();
+        let (processor, initial) = (Arc::clone(&node.processor), node.initial);
+        let spec = KeyedStateSpec { operator: id, processor, input_schema, initial, time };
+        let key = spec.input_schema.field(0).data_type().clone();
+        let description = explain::transform_with_state(&*node.processor, node.mode);
+        let Sharding { operator, by } = Sharding::keyed_state(spec, self.shards)?;
+        let description = description + &explain::shards(self.shards, &by, &node.input);
+        let time = node.processor.time_mode();
+        let name = "transform_with_state";
+        let fingerprint = format!("{name} key=`{key}` timers={time}");
+        let node =
+            OperatorNode { id, name, fingerprint, description, chained, operator, inputs: vec![island] };
+        reads(plan.schema(), node, Change::InsertOnly)
+    }
+}
+
+/// Refuses stateful nodes over a processor whose rows replace others.
+///
+/// # Errors
+/// `Unsupported` naming the node.
+pub(super) fn check_updates(plan: &LogicalPlan) -> Result<()> {
+    let passes = match plan {
+        LogicalPlan::Projection(_) | LogicalPlan::Filter(_) | LogicalPlan::SubqueryAlias(_) => true,
+        LogicalPlan::Unnest(_) => true,
+        _ => TransformWithState::of(plan).is_some_and(|node| node.mode == OutputMode::Update),
+    };
+    for input in plan.inputs() {
+        if !passes && has_updates(input) {
+            return Err(refuse::over_processor_updates(plan));
+        }
+        check_updates(input)?;
+    }
+    Ok(())
+}
+
+/// Whether rows of a plan may replace others because a processor's do.
+fn has_updates(plan: &LogicalPlan) -> bool {
+    TransformWithState::of(plan).is_some_and(|node| node.mode == OutputMode::Update)
+        || plan.inputs().into_iter().any(has_updates)
+}
