@@ -26,7 +26,10 @@ pub use acequia_core::{
     BatchId, Clock, Error, ErrorKind, Location, ManualClock, OutputMode, QueryId, Result, Timestamp,
     Watermark,
 };
-pub use dataset::{Dataset, MemoryInput, Row, RowCodec, Window, Windowed};
+pub use dataset::{
+    Dataset, GroupState, InitialState, KeyContext, KeyValueGroups, ListState, MapState, MemoryInput, Row, RowCodec,
+    StatefulProcessor, TimeMode, ValueState, Variables, Window, Windowed,
+};
 pub use error::from_datafusion;
 pub use exec::Shards;
 pub use runtime::{

@@ -143,7 +143,11 @@ impl Builder<'_> {
         let input_schema = physical.schema();
         let template = IslandTemplate::new(physical, Arc::clone(&self.task));
         let island = Island { template, inputs: input.inputs };
-        let mut times = times_of(&node.input)?;
+        let mut times = match &node.input {
+            // Rows of the initial state have no time, which takes nothing from that of the stream's.
+            LogicalPlan::Union(union) if node.initial.is_some() => times_of(&union.inputs[0])?,
+            input => times_of(input)?,
+        };
         let time = node.time.and_then(|column| Some((column, bound_of(&times.get_mut(column)?.take()?))));
         if node.processor.time_mode() == TimeMode::EventTime && time.is_none() {
             return Err(refuse::no_event_time());

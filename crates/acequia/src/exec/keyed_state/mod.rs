@@ -161,7 +161,7 @@ pub trait KeyedProcessor: fmt::Debug + Send + Sync {
         state: &mut KeyedState,
     ) -> Result<RecordBatch>;
 
-    /// Handles the due timers ([`KeyContext::next_due`]) of each key; gives what it emits.
+    /// Handles the due timers of each key; gives what it emits.
     ///
     /// # Errors
     /// As [`KeyedProcessor::handle_rows`].

@@ -253,6 +253,12 @@ pub struct KeyContext<'a> {
     firing: Option<i64>,
 }
 
+impl std::fmt::Debug for KeyContext<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("KeyContext").field("watermark", &self.shared.watermark).finish_non_exhaustive()
+    }
+}
+
 impl KeyContext<'_> {
     /// The watermark of the batch; `None` until the first event time is known.
     pub fn watermark(&self) -> Option<Timestamp> {
@@ -314,7 +320,7 @@ impl KeyContext<'_> {
     }
 
     /// Takes the first timer that is due.
-    pub fn next_due(&mut self) -> Option<Timestamp> {
+    pub(crate) fn next_due(&mut self) -> Option<Timestamp> {
         let bound = self.shared.due_before()?;
         let at = self.entry.timers.first().copied().filter(|at| *at < bound).map(Timestamp)?;
         self.delete_timer(at);
@@ -323,18 +329,18 @@ impl KeyContext<'_> {
     }
 
     /// An element of a variable.
-    pub fn get(&self, variable: usize, sub_key: &dyn SubKey) -> Option<&Value> {
+    pub(crate) fn get(&self, variable: usize, sub_key: &dyn SubKey) -> Option<&Value> {
         self.entry.cells.get(variable)?.get(sub_key).map(|cell| &cell.value)
     }
 
     /// The elements of a variable in the order of their sub keys.
-    pub fn elements(&self, variable: usize) -> impl DoubleEndedIterator<Item = (&dyn SubKey, &Value)> {
+    pub(crate) fn elements(&self, variable: usize) -> impl DoubleEndedIterator<Item = (&dyn SubKey, &Value)> {
         let cells = self.entry.cells.get(variable).into_iter().flatten();
         cells.map(|(sub_key, cell)| (&**sub_key, &cell.value))
     }
 
     /// Writes an element of a variable.
-    pub fn put(&mut self, variable: usize, sub_key: Box<dyn SubKey>, value: Value) {
+    pub(crate) fn put(&mut self, variable: usize, sub_key: Box<dyn SubKey>, value: Value) {
         let ttl = self.shared.variables.get(variable).and_then(|v| v.ttl_micros);
         let expires_at = ttl.map(|ttl| self.shared.batch_time.0.saturating_add(ttl));
         self.shared.changed(self.key, variable, &*sub_key);
@@ -363,7 +369,7 @@ impl KeyContext<'_> {
     }
 
     /// Removes an element of a variable.
-    pub fn remove(&mut self, variable: usize, sub_key: &dyn SubKey) -> Option<Value> {
+    pub(crate) fn remove(&mut self, variable: usize, sub_key: &dyn SubKey) -> Option<Value> {
         let cell = self.entry.cells.get_mut(variable)?.remove(sub_key)?;
         self.shared.counts[variable] -= 1;
         self.forget_expiry(variable, sub_key.boxed(), cell.expires_at);
@@ -371,13 +377,15 @@ impl KeyContext<'_> {
         Some(cell.value)
     }
 
-    /// Removes all elements of a variable.
-    pub fn clear(&mut self, variable: usize) {
-        let Some(cells) = self.entry.cells.get_mut(variable) else { return };
-        for (sub_key, cell) in std::mem::take(cells) {
+    /// Removes all elements of a variable, in the order of their sub keys.
+    pub(crate) fn take_all(&mut self, variable: usize) -> Vec<Value> {
+        let cells = self.entry.cells.get_mut(variable).map(std::mem::take).unwrap_or_default();
+        let taken = cells.into_iter().map(|(sub_key, cell)| {
             self.shared.counts[variable] -= 1;
             self.shared.changed(self.key, variable, &*sub_key);
             self.forget_expiry(variable, sub_key, cell.expires_at);
-        }
+            cell.value
+        });
+        taken.collect()
     }
 }

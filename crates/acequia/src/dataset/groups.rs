@@ -1,0 +1,361 @@
+//! Rows grouped by key: `group_by_key`, and what can be done with the rows of a key.
+
+use super::guard::without_panic;
+use super::processor::{InitialState, StatefulProcessor, Typed};
+use super::rows::{Row, RowCodec, keeps_values};
+use crate::error::{from_datafusion, into_datafusion};
+use crate::exec::{KeyedProcessor, TimeMode};
+use crate::functions::{TimeRole, event_time_columns};
+use crate::plan::{TransformWithState, is_streaming};
+use crate::session::DataFrame;
+use acequia_core::{Error, OutputMode, Result};
+use arrow::array::{AsArray, RecordBatch};
+use arrow::datatypes::{DataType, Field, Fields, SchemaRef};
+use datafusion::common::{Column, DFSchema, ScalarValue};
+use datafusion::functions::core::expr_fn::named_struct;
+use datafusion::logical_expr::{
+    ColumnarValue, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, ScalarFunctionArgs, ScalarUDF,
+    ScalarUDFImpl, Signature, Volatility, lit,
+};
+use datafusion::prelude::DataFrame as BatchFrame;
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+/// The rows of a stream as values of type `T`, grouped by keys of type `K`.
+#[derive(Debug, Clone)]
+pub struct KeyValueGroups<K, T> {
+    frame: DataFrame,
+    /// The columns `key`, `row`, and `time` if there is an event time.
+    keyed: LogicalPlan,
+    timed: bool,
+    of: PhantomData<fn() -> (K, T)>,
+}
+
+impl DataFrame {
+    /// Groups rows by a key that is computed from each: the columns of this name are the fields of `T` (see [`Row`]).
+    ///
+    /// # Errors
+    /// `Invalid` naming a column that is missing or of another type; `Unsupported` for types that have no columns.
+    pub fn group_by_key<K: Row, T: Row>(
+        self,
+        key: impl Fn(&T) -> K + Send + Sync + 'static,
+    ) -> Result<KeyValueGroups<K, T>> {
+        let rows = RowCodec::<T>::try_new()?;
+        let row = row_of(self.logical_plan(), rows.schema())?;
+        let key = KeyFunction::call(rows, key, row.clone())?;
+        self.keyed(key, row)
+    }
+
+    /// Groups rows by columns: those of `K` in this order, and the fields of `T` by name.
+    ///
+    /// # Errors
+    /// As [`DataFrame::group_by_key`], and `Invalid` when `K` has another number of columns.
+    pub fn group_by_columns<K: Row, T: Row>(self, columns: &[&str]) -> Result<KeyValueGroups<K, T>> {
+        let (rows, keys) = (RowCodec::<T>::try_new()?, RowCodec::<K>::try_new()?);
+        let fields = keys.schema().fields();
+        if fields.len() != columns.len() {
+            return Err(Error::invalid(format!(
+                "the key's type has another number of fields than columns are given: fields={} columns={}",
+                fields.len(),
+                columns.len()
+            )));
+        }
+        let plan = self.logical_plan();
+        let column =
+            |(field, name): (&Arc<Field>, &&str)| Ok((field.name().clone(), column_of(plan, name, field)?));
+        let columns = fields.iter().zip(columns).map(column).collect::<Result<Vec<_>>>()?;
+        let key = match keys.data_type() {
+            DataType::Struct(fields) if fields == *keys.schema().fields() => {
+                struct_of(plan.schema(), columns, &fields)?
+            }
+            _ => columns
+                .into_iter()
+                .map(|(_, column)| column)
+                .next()
+                .ok_or_else(|| Error::internal("no key"))?,
+        };
+        let row = row_of(plan, rows.schema())?;
+        self.keyed(key, row)
+    }
+
+    fn keyed<K, T>(self, key: Expr, row: Expr) -> Result<KeyValueGroups<K, T>> {
+        let plan = self.logical_plan();
+        if !is_streaming(plan) {
+            return Err(Error::unsupported(
+                "rows are handled with state on a stream only; a table has no batches",
+            ));
+        }
+        let times = event_time_columns(plan, &|_| true).map_err(from_datafusion)?;
+        let bounded = |role: bool| {
+            times.iter().position(|time| {
+                time.as_ref().is_some_and(|time| {
+                    let plain = matches!(time.data_type, DataType::Timestamp(_, _) | DataType::Date32);
+                    plain && !time.watermarks.is_empty() && (!role || time.role == TimeRole::EventTime)
+                })
+            })
+        };
+        let time = bounded(true).or_else(|| bounded(false));
+        let time =
+            time.map(|time| Expr::Column(Column::from(plan.schema().qualified_field(time))).alias("time"));
+        let timed = time.is_some();
+        let columns = [key.alias("key"), row.alias("row")].into_iter().chain(time);
+        let keyed =
+            LogicalPlanBuilder::from(plan.clone()).project(columns).and_then(LogicalPlanBuilder::build);
+        Ok(KeyValueGroups { keyed: keyed.map_err(from_datafusion)?, frame: self, timed, of: PhantomData })
+    }
+}
+
+impl<K: Row, T: Row> KeyValueGroups<K, T> {
+    /// Hands the rows of each key to a processor with state. In `Append` mode what it emits is new; in `Update` mode it
+    /// replaces what was emitted before, so that the query writes in that mode too and nothing above keeps state.
+    ///
+    /// With [`TimeMode::EventTime`] rows below the watermark are late. The output has no event time of its own; where it
+    /// has one, say so by [`DataFrame::with_watermark`].
+    ///
+    /// ```
+    /// use acequia::{KeyContext, OutputMode, Result, Session, StatefulProcessor, TimeMode, ValueState, Variables};
+    ///
+    /// struct RunningCount;
+    ///
+    /// impl StatefulProcessor for RunningCount {
+    ///     type Key = String;
+    ///     type Input = String;
+    ///     type Output = (String, u64);
+    ///     type State = ValueState<u64>;
+    ///
+    ///     fn init(&self, variables: &mut Variables) -> Result<Self::State> {
+    ///         variables.value("count", None)
+    ///     }
+    ///
+    ///     fn handle_rows(
+    ///         &self,
+    ///         count: &Self::State,
+    ///         key: &String,
+    ///         rows: Vec<String>,
+    ///         context: &mut KeyContext<'_>,
+    ///         output: &mut Vec<(String, u64)>,
+    ///     ) -> Result<()> {
+    ///         let counted = count.get(context).copied().unwrap_or(0) + rows.len() as u64;
+    ///         count.set(context, counted);
+    ///         output.push((key.clone(), counted));
+    ///         Ok(())
+    ///     }
+    /// }
+    ///
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<()> {
+    /// let session = Session::new()?;
+    /// session.sql("CREATE STREAM words (value STRING) WITH (connector = 'memory')").await?;
+    /// let counts = session
+    ///     .table("words")
+    ///     .await?
+    ///     .group_by_key(|word: &String| word.to_lowercase())?
+    ///     .transform_with_state(RunningCount, TimeMode::None, OutputMode::Update)?;
+    /// # let _ = counts;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// What the processor's `init` gives; `Invalid` for another mode of output.
+    pub fn transform_with_state<P>(self, processor: P, time: TimeMode, mode: OutputMode) -> Result<DataFrame>
+    where
+        P: StatefulProcessor<Key = K, Input = T>,
+    {
+        let processor = Arc::new(Typed::try_new(processor, time)?);
+        let (plan, time) = (self.keyed.clone(), self.timed.then_some(2));
+        self.processed(plan, processor, None, time, mode)
+    }
+
+    /// The same for a processor that begins with rows of a table, each with its key. They are handled in the first
+    /// batch, before the stream's rows of their keys.
+    ///
+    /// # Errors
+    /// As [`KeyValueGroups::transform_with_state`] and [`DataFrame::group_by_key`]; `Unsupported` when the rows are
+    /// those of a stream.
+    pub fn transform_with_initial_state<P>(
+        self,
+        processor: P,
+        time: TimeMode,
+        mode: OutputMode,
+        initial: DataFrame,
+        key: impl Fn(&P::Initial) -> K + Send + Sync + 'static,
+    ) -> Result<DataFrame>
+    where
+        P: InitialState<Key = K, Input = T>,
+    {
+        if is_streaming(initial.logical_plan()) {
+            return Err(Error::unsupported(
+                "the initial state is the rows of a table; a stream has no first batch of all",
+            ));
+        }
+        let processor = Arc::new(Typed::try_new(processor, time)?.with_initial_state()?);
+        let (rows, first) = (RowCodec::<T>::try_new()?, RowCodec::<P::Initial>::try_new()?);
+        let first_row = row_of(initial.logical_plan(), first.schema())?;
+        let row_type = row_type_of(rows.schema());
+        let first_type = row_type_of(first.schema());
+        let null = |data_type: &DataType| ScalarValue::try_from(data_type).map(lit).map_err(from_datafusion);
+        let first_key = KeyFunction::call(first, key, first_row.clone())?;
+        let mut left = vec![column("key"), column("row"), null(&first_type)?.alias("initial")];
+        let mut right =
+            vec![first_key.alias("key"), null(&row_type)?.alias("row"), first_row.alias("initial")];
+        if self.timed {
+            let time = self.keyed.schema().field(2).data_type().clone();
+            left.push(column("time"));
+            right.push(null(&time)?.alias("time"));
+        }
+        let project =
+            |plan: &LogicalPlan, columns: Vec<Expr>| LogicalPlanBuilder::from(plan.clone()).project(columns);
+        let union = project(initial.logical_plan(), right)
+            .and_then(LogicalPlanBuilder::build)
+            .and_then(|right| project(&self.keyed, left)?.union(right)?.build());
+        let time = self.timed.then_some(3);
+        self.processed(union.map_err(from_datafusion)?, processor, Some(2), time, mode)
+    }
+
+    fn processed(
+        self,
+        plan: LogicalPlan,
+        processor: Arc<dyn KeyedProcessor>,
+        initial: Option<usize>,
+        time: Option<usize>,
+        mode: OutputMode,
+    ) -> Result<DataFrame> {
+        let plan = TransformWithState::try_new(plan, processor, initial, time, mode)?.into_plan();
+        self.frame.transform(|frame| Ok(BatchFrame::new(frame.into_parts().0, plan)))
+    }
+}
+
+fn column(name: &str) -> Expr {
+    Expr::Column(Column::from_name(name))
+}
+
+/// The column of this name as the field's type.
+fn column_of(plan: &LogicalPlan, name: &str, field: &Field) -> Result<Expr> {
+    let schema = plan.schema();
+    let found: Vec<usize> = (0..schema.fields().len()).filter(|i| schema.field(*i).name() == name).collect();
+    let names = || schema.fields().iter().map(|f| f.name().as_str()).collect::<Vec<_>>().join(", ");
+    let index = match found[..] {
+        [index] => index,
+        [] => return Err(Error::invalid(format!("no such column: `{name}`; columns: {}", names()))),
+        _ => {
+            return Err(Error::invalid(format!(
+                "several columns have this name: `{name}`; select one of them"
+            )));
+        }
+    };
+    let given = schema.field(index).data_type();
+    if !keeps_values(given, field.data_type()) {
+        return Err(Error::invalid(format!(
+            "a column is not of the type that the rows have: column=`{name}` type=`{given}` expected=`{}`; cast it",
+            field.data_type()
+        )));
+    }
+    let column = Expr::Column(Column::from(schema.qualified_field(index)));
+    column.cast_to(&nullable_type(field.data_type()), schema).map_err(from_datafusion)
+}
+
+/// A type whose fields may all be NULL: that they are not is seen when rows are read, which tells the column.
+fn nullable_type(data_type: &DataType) -> DataType {
+    match data_type {
+        DataType::Struct(fields) => DataType::Struct(nullable_fields(fields)),
+        other => other.clone(),
+    }
+}
+
+fn nullable_fields(fields: &Fields) -> Fields {
+    let nullable = |field: &Arc<Field>| Field::new(field.name(), nullable_type(field.data_type()), true);
+    fields.iter().map(nullable).collect()
+}
+
+/// The type of the column that holds rows with these columns.
+fn row_type_of(schema: &SchemaRef) -> DataType {
+    DataType::Struct(nullable_fields(schema.fields()))
+}
+
+/// The columns of this schema, found by name, as one struct.
+fn row_of(plan: &LogicalPlan, schema: &SchemaRef) -> Result<Expr> {
+    let column = |field: &Arc<Field>| Ok((field.name().clone(), column_of(plan, field.name(), field)?));
+    let columns = schema.fields().iter().map(column).collect::<Result<Vec<_>>>()?;
+    struct_of(plan.schema(), columns, schema.fields())
+}
+
+fn struct_of(schema: &DFSchema, columns: Vec<(String, Expr)>, fields: &Fields) -> Result<Expr> {
+    let named = named_struct(columns.into_iter().flat_map(|(name, column)| [lit(name), column]).collect());
+    named.cast_to(&DataType::Struct(nullable_fields(fields)), schema).map_err(from_datafusion)
+}
+
+type RowsToKeys = dyn Fn(&RecordBatch) -> Result<arrow::array::ArrayRef> + Send + Sync;
+
+/// The key of each row, by a function of the program.
+struct KeyFunction {
+    signature: Signature,
+    data_type: DataType,
+    keys: Arc<RowsToKeys>,
+}
+
+impl KeyFunction {
+    fn call<K: Row, T: Row>(
+        rows: RowCodec<T>,
+        key: impl Fn(&T) -> K + Send + Sync + 'static,
+        row: Expr,
+    ) -> Result<Expr> {
+        let codec = RowCodec::<K>::try_new()?;
+        let data_type = codec.data_type();
+        let keys = move |batch: &RecordBatch| {
+            let rows = rows.decode(batch)?;
+            let keys = without_panic("a key was computed", || Ok(rows.iter().map(&key).collect::<Vec<K>>()))?;
+            codec.array(&keys)
+        };
+        let signature = Signature::any(1, Volatility::Immutable);
+        Ok(ScalarUDF::from(Self { signature, data_type, keys: Arc::new(keys) }).call(vec![row]))
+    }
+
+    fn identity(&self) -> *const u8 {
+        Arc::as_ptr(&self.keys).cast()
+    }
+}
+
+impl fmt::Debug for KeyFunction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeyFunction").field("data_type", &self.data_type).finish_non_exhaustive()
+    }
+}
+
+impl PartialEq for KeyFunction {
+    fn eq(&self, other: &Self) -> bool {
+        self.identity() == other.identity()
+    }
+}
+
+impl Eq for KeyFunction {}
+
+impl Hash for KeyFunction {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.identity().hash(state);
+    }
+}
+
+impl ScalarUDFImpl for KeyFunction {
+    fn name(&self) -> &str {
+        "key_of"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _arg_types: &[DataType]) -> datafusion::common::Result<DataType> {
+        Ok(self.data_type.clone())
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> datafusion::common::Result<ColumnarValue> {
+        let rows = args.number_rows;
+        let arrays = args.args.into_iter().map(|arg| arg.into_array(rows)).collect::<Result<Vec<_>, _>>()?;
+        let batch = arrays.first().and_then(|rows| rows.as_struct_opt()).map(RecordBatch::from);
+        let batch = batch.ok_or_else(|| into_datafusion(Error::internal("a key is computed of a row")))?;
+        Ok(ColumnarValue::Array((self.keys)(&batch).map_err(into_datafusion)?))
+    }
+}
