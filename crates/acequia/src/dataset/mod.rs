@@ -18,6 +18,8 @@ mod reduce;
 mod rows;
 #[cfg(test)]
 mod rows_tests;
+#[cfg(test)]
+mod state_tests;
 mod typed;
 mod variables;
 mod windowed;
