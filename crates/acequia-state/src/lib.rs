@@ -13,13 +13,15 @@
 //! - [`store`]: opening object stores, and their errors as ours; [`local`]: a durable one over a directory;
 //! - [`record`]: the records of the logs and their checksummed form;
 //! - [`checkpoint`]: the logs of a query: open, offsets, commit, fence; retention and garbage;
-//! - [`state_store`]: sealing and compacting state, one segment per batch; [`state_reader`]: reading it.
+//! - [`state_store`]: sealing and compacting state, one segment per batch; [`state_reader`]: reading it;
+//! - [`history`]: the state after a batch, without taking the checkpoint over.
 //!
 //! Everything is written once and never changed. What a run writes carries its epoch in the name, except `offsets/N`
 //! and `commits/N`, where the first writer wins: that is what makes them decisions.
 
 pub mod checkpoint;
 mod compaction;
+pub mod history;
 pub mod local;
 mod merge;
 pub mod record;
@@ -32,6 +34,7 @@ pub mod store;
 mod twin;
 
 pub use checkpoint::{Checkpoint, CommitOutcome, Latest, OffsetsOutcome};
+pub use history::History;
 pub use local::DurableLocalStore;
 pub use record::{
     CommitRecord, OffsetRecord, OperatorRecord, SegmentRef, SourceOffsets, StateManifest, WatermarkState,

@@ -27,8 +27,8 @@ pub use acequia_core::{
     Watermark,
 };
 pub use dataset::{
-    Dataset, GroupState, InitialState, KeyContext, KeyValueGroups, ListState, MapState, MemoryInput, Row, RowCodec,
-    StatefulProcessor, TimeMode, ValueState, Variables, Window, Windowed,
+    Dataset, GroupState, InitialState, KeyContext, KeyValueGroups, ListState, MapState, MemoryInput, Row,
+    RowCodec, StatefulProcessor, TimeMode, ValueState, Variables, Window, Windowed,
 };
 pub use error::from_datafusion;
 pub use exec::Shards;
@@ -37,9 +37,9 @@ pub use runtime::{
     StreamingQueryStatus,
 };
 pub use session::{
-    Batch, BatchOutput, DataFrame, DataStreamReader, DataStreamWriter, ForeachWriter, GroupedData,
-    QueryStream, RunningQuery, Session, SessionBuilder, StatementOutput, StepSplit, StreamingQueryManager,
-    UserError,
+    Batch, BatchOutput, DataFrame, DataStateReader, DataStreamReader, DataStreamWriter, ForeachWriter,
+    GroupedData, QueryStream, RunningQuery, Session, SessionBuilder, StatementOutput, StepSplit,
+    StreamingQueryManager, UserError,
 };
 pub use sql::Trigger;
 

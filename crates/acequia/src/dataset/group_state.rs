@@ -75,10 +75,12 @@ impl<S: Row> GroupState<'_, '_, S> {
     }
 }
 
+type Types<K, T, S, O> = fn() -> (K, T, S, O);
+
 /// The processor behind the short forms.
 struct GroupsWithState<K, T, S, O, F> {
     f: F,
-    of: PhantomData<fn() -> (K, T, S, O)>,
+    of: PhantomData<Types<K, T, S, O>>,
 }
 
 impl<K, T, S, O, F> GroupsWithState<K, T, S, O, F>
@@ -188,7 +190,7 @@ impl<K: Row, T: Row> KeyValueGroups<K, T> {
     /// # #[tokio::main]
     /// # async fn main() -> Result<()> {
     /// let session = Session::new()?;
-    /// session.sql("CREATE STREAM payments (account STRING, cents BIGINT) WITH (connector = 'memory')").await?;
+    /// session.sql("CREATE STREAM payments (account VARCHAR, cents BIGINT)").await?;
     /// let balances = session
     ///     .table("payments")
     ///     .await?

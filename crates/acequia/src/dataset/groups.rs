@@ -147,7 +147,7 @@ impl<K: Row, T: Row> KeyValueGroups<K, T> {
     /// # #[tokio::main]
     /// # async fn main() -> Result<()> {
     /// let session = Session::new()?;
-    /// session.sql("CREATE STREAM words (value STRING) WITH (connector = 'memory')").await?;
+    /// session.sql("CREATE STREAM words (value VARCHAR)").await?;
     /// let counts = session
     ///     .table("words")
     ///     .await?

@@ -123,6 +123,14 @@ impl<P: StatefulProcessor> Typed<P> {
         })
     }
 
+    fn named(&self, error: Error) -> Error {
+        error.context(format!("processor `{}`", self.name))
+    }
+
+    fn keys_of(&self, keys: &Keys) -> Result<Vec<P::Key>> {
+        self.keys.values(&keys.values).map_err(|e| self.named(e.context("its key")))
+    }
+
     /// Calls the processor for a key.
     fn call<R>(&self, doing: &str, key: &P::Key, f: impl FnOnce() -> Result<R>) -> Result<R> {
         without_panic(doing, f).map_err(|e| {
@@ -178,9 +186,10 @@ impl<P: StatefulProcessor> KeyedProcessor for Typed<P> {
         state: &mut KeyedState,
     ) -> Result<RecordBatch> {
         let mut output = Vec::new();
-        let mut values = self.inputs.decode(&batch_of(&rows.rows)?)?.into_iter();
+        let values = self.inputs.decode(&batch_of(&rows.rows)?);
+        let mut values = values.map_err(|e| self.named(e))?.into_iter();
         let mut initial_from = 0;
-        for (number, (key, id)) in self.keys.values(&keys.values)?.iter().zip(&keys.ids).enumerate() {
+        for (number, (key, id)) in self.keys_of(keys)?.iter().zip(&keys.ids).enumerate() {
             let own: Vec<P::Input> = values.by_ref().take(rows.counts[number]).collect();
             state.with_key(id, |context| -> Result<()> {
                 if let (Some(initial), Some(handle)) = (initial, &self.initial) {
@@ -204,7 +213,7 @@ impl<P: StatefulProcessor> KeyedProcessor for Typed<P> {
 
     fn handle_timers(&self, keys: &Keys, state: &mut KeyedState) -> Result<RecordBatch> {
         let mut output = Vec::new();
-        for (key, id) in self.keys.values(&keys.values)?.iter().zip(&keys.ids) {
+        for (key, id) in self.keys_of(keys)?.iter().zip(&keys.ids) {
             state.with_key(id, |context| -> Result<()> {
                 while let Some(at) = context.next_due() {
                     self.call("handling its timer", key, || {

@@ -232,8 +232,10 @@ impl StatefulProcessor for Histories {
     }
 }
 
+type History = (i64, Vec<i64>, BTreeMap<i64, i64>);
+
 fn histories_twin(rows: &[Input]) -> Vec<Output> {
-    let mut keys: BTreeMap<&str, (i64, Vec<i64>, BTreeMap<i64, i64>)> = BTreeMap::new();
+    let mut keys: BTreeMap<&str, History> = BTreeMap::new();
     let mut output = Vec::new();
     for (key, _, number) in rows {
         let (count, last, seen) = keys.entry(key).or_default();

@@ -5,7 +5,7 @@ use super::node::{Island, OperatorNode};
 use super::reset::IslandTemplate;
 use super::time_key::bound_of;
 use super::{build::Change, explain, refuse};
-use crate::exec::{KeyedProcessor, KeyedStateSpec, Sharding, TimeMode};
+use crate::exec::{KeyedProcessor, KeyedStateSpec, Sharding, TimeBound, TimeMode};
 use acequia_core::{Error, OutputMode, Result};
 use datafusion::common::{DFSchema, DFSchemaRef};
 use datafusion::logical_expr::{Expr, Extension, LogicalPlan, UserDefinedLogicalNodeCore};
@@ -59,6 +59,17 @@ impl TransformWithState {
             LogicalPlan::Extension(Extension { node }) => node.as_any().downcast_ref(),
             _ => None,
         }
+    }
+
+    /// The event-time column and what the watermark means for it.
+    fn event_time(&self) -> Result<Option<(usize, TimeBound)>> {
+        let times = match &self.input {
+            // Rows of the initial state have no time, which takes nothing from that of the stream's.
+            LogicalPlan::Union(union) if self.initial.is_some() => times_of(&union.inputs[0])?,
+            input => times_of(input)?,
+        };
+        let bound = |column: usize| Some((column, bound_of(times.get(column)?.as_ref()?)));
+        Ok(self.time.and_then(bound))
     }
 
     /// What tells two nodes apart.
@@ -143,15 +154,10 @@ impl Builder<'_> {
         let input_schema = physical.schema();
         let template = IslandTemplate::new(physical, Arc::clone(&self.task));
         let island = Island { template, inputs: input.inputs };
-        let mut times = match &node.input {
-            // Rows of the initial state have no time, which takes nothing from that of the stream's.
-            LogicalPlan::Union(union) if node.initial.is_some() => times_of(&union.inputs[0])?,
-            input => times_of(input)?,
+        let time = match node.processor.time_mode() {
+            TimeMode::EventTime => Some(node.event_time()?.ok_or_else(refuse::no_event_time)?),
+            _ => None,
         };
-        let time = node.time.and_then(|column| Some((column, bound_of(&times.get_mut(column)?.take()?))));
-        if node.processor.time_mode() == TimeMode::EventTime && time.is_none() {
-            return Err(refuse::no_event_time());
-        }
         let id = self.next_id();
         let (processor, initial) = (Arc::clone(&node.processor), node.initial);
         let spec = KeyedStateSpec { operator: id, processor, input_schema, initial, time };
@@ -173,11 +179,13 @@ impl Builder<'_> {
 /// # Errors
 /// `Unsupported` naming the node.
 pub(super) fn check_updates(plan: &LogicalPlan) -> Result<()> {
-    let passes = match plan {
-        LogicalPlan::Projection(_) | LogicalPlan::Filter(_) | LogicalPlan::SubqueryAlias(_) => true,
-        LogicalPlan::Unnest(_) => true,
-        _ => TransformWithState::of(plan).is_some_and(|node| node.mode == OutputMode::Update),
-    };
+    let passes = matches!(
+        plan,
+        LogicalPlan::Projection(_)
+            | LogicalPlan::Filter(_)
+            | LogicalPlan::SubqueryAlias(_)
+            | LogicalPlan::Unnest(_)
+    );
     for input in plan.inputs() {
         if !passes && has_updates(input) {
             return Err(refuse::over_processor_updates(plan));

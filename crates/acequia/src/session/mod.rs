@@ -27,6 +27,7 @@ mod paths;
 mod queries;
 mod reader;
 mod show;
+mod state_reader;
 mod stream;
 mod writer;
 
@@ -37,6 +38,7 @@ pub use insert::StepSplit;
 pub use manager::StreamingQueryManager;
 pub use queries::RunningQuery;
 pub use reader::DataStreamReader;
+pub use state_reader::DataStateReader;
 pub use stream::QueryStream;
 pub use writer::DataStreamWriter;
 

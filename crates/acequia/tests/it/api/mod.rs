@@ -1,6 +1,7 @@
 //! The Rust API: what SQL cannot show.
 
 mod frames;
+mod keyed_state;
 mod typed;
 mod watching;
 mod writing;
