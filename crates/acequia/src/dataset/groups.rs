@@ -1,25 +1,21 @@
 //! Rows grouped by key: `group_by_key`, and what can be done with the rows of a key.
 
+use super::columns::{column_of, nullable_fields, row_of, struct_of};
+use super::function::RowFunction;
 use super::guard::without_panic;
 use super::processor::{InitialState, StatefulProcessor, Typed};
-use super::rows::{Row, RowCodec, keeps_values};
-use crate::error::{from_datafusion, into_datafusion};
+use super::rows::{Row, RowCodec};
+use super::typed::Dataset;
+use crate::error::from_datafusion;
 use crate::exec::{KeyedProcessor, TimeMode};
 use crate::functions::{TimeRole, event_time_columns};
 use crate::plan::{TransformWithState, is_streaming};
 use crate::session::DataFrame;
 use acequia_core::{Error, OutputMode, Result};
-use arrow::array::{AsArray, RecordBatch};
-use arrow::datatypes::{DataType, Field, Fields, SchemaRef};
-use datafusion::common::{Column, DFSchema, ScalarValue};
-use datafusion::functions::core::expr_fn::named_struct;
-use datafusion::logical_expr::{
-    ColumnarValue, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, ScalarFunctionArgs, ScalarUDF,
-    ScalarUDFImpl, Signature, Volatility, lit,
-};
+use arrow::datatypes::{DataType, Field};
+use datafusion::common::{Column, ScalarValue};
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, lit};
 use datafusion::prelude::DataFrame as BatchFrame;
-use std::fmt;
-use std::hash::{Hash, Hasher};
 use std::marker::PhantomData;
 use std::sync::Arc;
 
@@ -44,7 +40,7 @@ impl DataFrame {
     ) -> Result<KeyValueGroups<K, T>> {
         let rows = RowCodec::<T>::try_new()?;
         let row = row_of(self.logical_plan(), rows.schema())?;
-        let key = KeyFunction::call(rows, key, row.clone())?;
+        let key = key_of(rows, key, row.clone())?;
         self.keyed(key, row)
     }
 
@@ -104,6 +100,19 @@ impl DataFrame {
         let keyed =
             LogicalPlanBuilder::from(plan.clone()).project(columns).and_then(LogicalPlanBuilder::build);
         Ok(KeyValueGroups { keyed: keyed.map_err(from_datafusion)?, frame: self, timed, of: PhantomData })
+    }
+}
+
+impl<T: Row> Dataset<T> {
+    /// Groups the values by a key that is computed from each.
+    ///
+    /// # Errors
+    /// As [`DataFrame::group_by_key`].
+    pub fn group_by_key<K: Row>(
+        self,
+        key: impl Fn(&T) -> K + Send + Sync + 'static,
+    ) -> Result<KeyValueGroups<K, T>> {
+        self.into_timed_frame().group_by_key(key)
     }
 }
 
@@ -194,10 +203,10 @@ impl<K: Row, T: Row> KeyValueGroups<K, T> {
         let processor = Arc::new(Typed::try_new(processor, time)?.with_initial_state()?);
         let (rows, first) = (RowCodec::<T>::try_new()?, RowCodec::<P::Initial>::try_new()?);
         let first_row = row_of(initial.logical_plan(), first.schema())?;
-        let row_type = row_type_of(rows.schema());
-        let first_type = row_type_of(first.schema());
+        let row_type = DataType::Struct(nullable_fields(rows.schema().fields()));
+        let first_type = DataType::Struct(nullable_fields(first.schema().fields()));
         let null = |data_type: &DataType| ScalarValue::try_from(data_type).map(lit).map_err(from_datafusion);
-        let first_key = KeyFunction::call(first, key, first_row.clone())?;
+        let first_key = key_of(first, key, first_row.clone())?;
         let mut left = vec![column("key"), column("row"), null(&first_type)?.alias("initial")];
         let mut right =
             vec![first_key.alias("key"), null(&row_type)?.alias("row"), first_row.alias("initial")];
@@ -232,130 +241,17 @@ fn column(name: &str) -> Expr {
     Expr::Column(Column::from_name(name))
 }
 
-/// The column of this name as the field's type.
-fn column_of(plan: &LogicalPlan, name: &str, field: &Field) -> Result<Expr> {
-    let schema = plan.schema();
-    let found: Vec<usize> = (0..schema.fields().len()).filter(|i| schema.field(*i).name() == name).collect();
-    let names = || schema.fields().iter().map(|f| f.name().as_str()).collect::<Vec<_>>().join(", ");
-    let index = match found[..] {
-        [index] => index,
-        [] => return Err(Error::invalid(format!("no such column: `{name}`; columns: {}", names()))),
-        _ => {
-            return Err(Error::invalid(format!(
-                "several columns have this name: `{name}`; select one of them"
-            )));
-        }
-    };
-    let given = schema.field(index).data_type();
-    if !keeps_values(given, field.data_type()) {
-        return Err(Error::invalid(format!(
-            "a column is not of the type that the rows have: column=`{name}` type=`{given}` expected=`{}`; cast it",
-            field.data_type()
-        )));
-    }
-    let column = Expr::Column(Column::from(schema.qualified_field(index)));
-    column.cast_to(&nullable_type(field.data_type()), schema).map_err(from_datafusion)
-}
-
-/// A type whose fields may all be NULL: that they are not is seen when rows are read, which tells the column.
-fn nullable_type(data_type: &DataType) -> DataType {
-    match data_type {
-        DataType::Struct(fields) => DataType::Struct(nullable_fields(fields)),
-        other => other.clone(),
-    }
-}
-
-fn nullable_fields(fields: &Fields) -> Fields {
-    let nullable = |field: &Arc<Field>| Field::new(field.name(), nullable_type(field.data_type()), true);
-    fields.iter().map(nullable).collect()
-}
-
-/// The type of the column that holds rows with these columns.
-fn row_type_of(schema: &SchemaRef) -> DataType {
-    DataType::Struct(nullable_fields(schema.fields()))
-}
-
-/// The columns of this schema, found by name, as one struct.
-fn row_of(plan: &LogicalPlan, schema: &SchemaRef) -> Result<Expr> {
-    let column = |field: &Arc<Field>| Ok((field.name().clone(), column_of(plan, field.name(), field)?));
-    let columns = schema.fields().iter().map(column).collect::<Result<Vec<_>>>()?;
-    struct_of(plan.schema(), columns, schema.fields())
-}
-
-fn struct_of(schema: &DFSchema, columns: Vec<(String, Expr)>, fields: &Fields) -> Result<Expr> {
-    let named = named_struct(columns.into_iter().flat_map(|(name, column)| [lit(name), column]).collect());
-    named.cast_to(&DataType::Struct(nullable_fields(fields)), schema).map_err(from_datafusion)
-}
-
-type RowsToKeys = dyn Fn(&RecordBatch) -> Result<arrow::array::ArrayRef> + Send + Sync;
-
 /// The key of each row, by a function of the program.
-struct KeyFunction {
-    signature: Signature,
-    data_type: DataType,
-    keys: Arc<RowsToKeys>,
-}
-
-impl KeyFunction {
-    fn call<K: Row, T: Row>(
-        rows: RowCodec<T>,
-        key: impl Fn(&T) -> K + Send + Sync + 'static,
-        row: Expr,
-    ) -> Result<Expr> {
-        let codec = RowCodec::<K>::try_new()?;
-        let data_type = codec.data_type();
-        let keys = move |batch: &RecordBatch| {
-            let rows = rows.decode(batch)?;
-            let keys = without_panic("a key was computed", || Ok(rows.iter().map(&key).collect::<Vec<K>>()))?;
-            codec.array(&keys)
-        };
-        let signature = Signature::any(1, Volatility::Immutable);
-        Ok(ScalarUDF::from(Self { signature, data_type, keys: Arc::new(keys) }).call(vec![row]))
-    }
-
-    fn identity(&self) -> *const u8 {
-        Arc::as_ptr(&self.keys).cast()
-    }
-}
-
-impl fmt::Debug for KeyFunction {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("KeyFunction").field("data_type", &self.data_type).finish_non_exhaustive()
-    }
-}
-
-impl PartialEq for KeyFunction {
-    fn eq(&self, other: &Self) -> bool {
-        self.identity() == other.identity()
-    }
-}
-
-impl Eq for KeyFunction {}
-
-impl Hash for KeyFunction {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.identity().hash(state);
-    }
-}
-
-impl ScalarUDFImpl for KeyFunction {
-    fn name(&self) -> &str {
-        "key_of"
-    }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn return_type(&self, _arg_types: &[DataType]) -> datafusion::common::Result<DataType> {
-        Ok(self.data_type.clone())
-    }
-
-    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> datafusion::common::Result<ColumnarValue> {
-        let rows = args.number_rows;
-        let arrays = args.args.into_iter().map(|arg| arg.into_array(rows)).collect::<Result<Vec<_>, _>>()?;
-        let batch = arrays.first().and_then(|rows| rows.as_struct_opt()).map(RecordBatch::from);
-        let batch = batch.ok_or_else(|| into_datafusion(Error::internal("a key is computed of a row")))?;
-        Ok(ColumnarValue::Array((self.keys)(&batch).map_err(into_datafusion)?))
-    }
+fn key_of<K: Row, T: Row>(
+    rows: RowCodec<T>,
+    key: impl Fn(&T) -> K + Send + Sync + 'static,
+    row: Expr,
+) -> Result<Expr> {
+    let codec = RowCodec::<K>::try_new()?;
+    let data_type = codec.data_type();
+    let keys = move |rows: Vec<T>| {
+        let keys = without_panic("a key was computed", || Ok(rows.iter().map(&key).collect::<Vec<K>>()))?;
+        codec.array(&keys)
+    };
+    Ok(RowFunction::call("key_of", row, rows, data_type, keys))
 }
