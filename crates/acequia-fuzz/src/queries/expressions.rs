@@ -47,7 +47,8 @@ impl Generator {
                 _ => format!("CAST({} AS VARCHAR)", self.expression(Type::Int, columns, depth)),
             },
             Type::Time => match self.count(0..=1) {
-                0 => format!("date_trunc('minute', {x})"),
+                // Finer truncations compute what is below a NULL too, which overflows in debug builds of DataFusion 55.
+                0 => format!("date_trunc('month', {x})"),
                 _ => format!("coalesce({x}, {y})"),
             },
         }

@@ -24,6 +24,25 @@ pub struct QueryRun {
 /// For each run of a query, in this order: started once, before the call that starts it returns;
 /// then progress, idle and retry as they happen; terminated once, at the end. Called on the query's own thread, so a
 /// slow listener slows the query down; one that panics is heard of in the log and does the query no harm.
+///
+/// ```
+/// use acequia::{QueryRun, Session, StreamingQueryListener, StreamingQueryProgress};
+/// use std::sync::Arc;
+///
+/// struct Printed;
+///
+/// impl StreamingQueryListener for Printed {
+///     fn on_query_progress(&self, progress: &StreamingQueryProgress) {
+///         println!("{}", progress.json());
+///     }
+///     fn on_query_terminated(&self, query: &QueryRun, error: Option<&acequia::Error>) {
+///         println!("{} ended: {error:?}", query.name);
+///     }
+/// }
+///
+/// let session = Session::builder().listener(Arc::new(Printed)).build()?;
+/// # Ok::<(), acequia::Error>(())
+/// ```
 pub trait StreamingQueryListener: Send + Sync {
     /// A query has recovered and is about to run its first batch.
     fn on_query_started(&self, _query: &QueryRun) {}

@@ -78,6 +78,37 @@ impl Batch {
 ///
 /// In every batch `open` is called once; unless it answers false, `process` and `delete` for the rows; and `close` at
 /// the end, with the error if one of them failed.
+///
+/// ```
+/// use acequia::{BatchId, ForeachWriter, UserError};
+/// use acequia::arrow::array::RecordBatch;
+///
+/// /// Counts rows, each batch once.
+/// #[derive(Default)]
+/// struct Counted {
+///     done: Option<BatchId>,
+///     rows: usize,
+///     now: (BatchId, usize),
+/// }
+///
+/// impl ForeachWriter<RecordBatch> for Counted {
+///     fn open(&mut self, batch: BatchId) -> Result<bool, UserError> {
+///         self.now = (batch, 0);
+///         Ok(self.done.is_none_or(|done| done < batch))
+///     }
+///     fn process(&mut self, rows: RecordBatch) -> Result<(), UserError> {
+///         self.now.1 += rows.num_rows();
+///         Ok(())
+///     }
+///     fn close(&mut self, error: Option<&UserError>) -> Result<(), UserError> {
+///         if error.is_none() {
+///             self.done = Some(self.now.0);
+///             self.rows += self.now.1;
+///         }
+///         Ok(())
+///     }
+/// }
+/// ```
 pub trait ForeachWriter<R>: Send + 'static {
     /// A batch begins; false when it was handled before and is to be left out.
     ///

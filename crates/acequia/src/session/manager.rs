@@ -9,6 +9,23 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 /// The continuous queries of a session: [`Session::streams`].
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> acequia::Result<()> {
+/// use acequia::prelude::*;
+///
+/// let session = Session::new()?;
+/// session.sql("CREATE STREAM s (k BIGINT); CREATE MATERIALIZED VIEW v AS SELECT k, count(*) AS n FROM s GROUP BY k").await?;
+/// for query in session.streams().active() {
+///     println!("{}: {}", query.name(), query.status().message);
+/// }
+/// if let Some(query) = session.streams().get("v") {
+///     query.stop().await?;
+/// }
+/// session.streams().await_any_termination().await
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct StreamingQueryManager {
     session: Session,

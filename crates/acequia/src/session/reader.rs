@@ -17,6 +17,29 @@ use std::sync::Arc;
 const FILE_FORMATS: [&str; 5] = ["json", "csv", "parquet", "arrow", "text"];
 
 /// Describes a stream; [`DataStreamReader::load`] makes it.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> acequia::Result<()> {
+/// use acequia::prelude::*;
+///
+/// let session = Session::new()?;
+/// let ticks = session
+///     .read_stream()
+///     .name("ticks")
+///     .format("rate")
+///     .option("rows_per_batch", "10")
+///     .option("num_rows", "20")
+///     .load()
+///     .await?;
+/// let query = ticks.agg(vec![count(lit(1)).alias("n")])?.write_stream().trigger(Trigger::AvailableNow);
+/// query.output_mode(OutputMode::Update).to_table("counted").await?.await_termination().await?;
+/// assert_eq!(session.table("counted").await?.as_dataset::<Counted>()?.collect().await?[0].n, 20);
+/// # Ok(())
+/// # }
+/// # #[derive(serde::Serialize, serde::Deserialize)]
+/// # struct Counted { n: i64 }
+/// ```
 #[derive(Debug)]
 pub struct DataStreamReader {
     session: Session,
