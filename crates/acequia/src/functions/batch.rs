@@ -83,17 +83,26 @@ fn merge_group(aggregate: Aggregate) -> Result<Transformed<LogicalPlan>> {
     if !sessions.is_empty() {
         return Err(invalid("two sessions in one GROUP BY; make one of them in a subquery"));
     }
-    let uses = |e: &Expr| e.exists(|e| Ok(*e == session));
+    merge_sessions(aggregate, &session).map(LogicalPlan::Aggregate).map(Transformed::yes)
+}
+
+/// The same aggregate over merged sessions: each row's is `session`, one of the group expressions, and those of rows that
+/// agree in all others are merged where they touch.
+///
+/// # Errors
+/// `Internal` when DataFusion refuses the plan.
+pub fn merge_sessions(aggregate: Aggregate, session: &Expr) -> Result<Aggregate> {
+    let uses = |e: &Expr| e.exists(|e| Ok(e == session));
     let mut keys = Vec::new();
     for key in &aggregate.group_expr {
         if !uses(key)? {
             keys.push(key.clone().unalias());
         }
     }
-    let (input, column) = merged(input.clone(), &session, keys)?;
-    let group = replace_all(aggregate.group_expr, &session, &column)?;
-    let values = replace_all(aggregate.aggr_expr, &session, &column)?;
-    Aggregate::try_new(Arc::new(input), group, values).map(LogicalPlan::Aggregate).map(Transformed::yes)
+    let (input, column) = merged(Arc::unwrap_or_clone(aggregate.input), session, keys)?;
+    let group = replace_all(aggregate.group_expr, session, &column)?;
+    let values = replace_all(aggregate.aggr_expr, session, &column)?;
+    Aggregate::try_new(Arc::new(input), group, values)
 }
 
 /// `SESSION(TABLE t PARTITION BY k, ...)`: every row with the session that it is in.

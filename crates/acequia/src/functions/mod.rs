@@ -45,7 +45,7 @@ use datafusion::optimizer::Analyzer;
 use datafusion::prelude::SessionContext;
 use std::sync::Arc;
 
-pub use batch::to_batch;
+pub use batch::{merge_sessions, to_batch};
 pub use batch_time::{BatchTime, bind_batch_time};
 pub use bound::bound;
 pub use duplicates::DropDuplicates;

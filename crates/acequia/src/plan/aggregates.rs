@@ -37,11 +37,16 @@ impl Builder<'_> {
     pub(super) async fn aggregate(&mut self, plan: &LogicalPlan, aggregate: &Aggregate) -> Result<Part> {
         let upserts = std::mem::replace(&mut self.upserts, false);
         let input = self.part(&aggregate.input).await?;
+        let session = sessions::groups_by_session(aggregate)?;
         let weighted = match input.change {
+            Change::Snapshot if session => {
+                let (session, _) = sessions::split(aggregate, &times_of_groups(plan, aggregate)?)?;
+                let whole = merge(plan, vec![input], Change::Snapshot)?;
+                return Ok(Part { plan: sessions::over_all_rows(whole.plan, &session)?, ..whole });
+            }
             Change::Snapshot => return merge(plan, vec![input], Change::Snapshot),
             change => change == Change::Retracting,
         };
-        let session = sessions::groups_by_session(aggregate)?;
         let (exprs, below) = match weighted {
             true => with_own_casts(plan.expressions(), input.plan.clone())?,
             false => (plan.expressions(), input.plan.clone()),
@@ -55,22 +60,22 @@ impl Builder<'_> {
         let template = IslandTemplate::new(raw_input(exec)?, Arc::clone(&self.task));
         let island = Island { template, inputs: input.inputs };
         let times = times_of(plan)?;
-        let groups = &times[..plan.schema().fields().len() - aggregate.aggr_expr.len()];
-        let time = if session { None } else { time_key(groups)? };
-        let timed = if session { bounded(groups) } else { time.is_some() };
+        let groups = times_of_groups(plan, aggregate)?;
+        let time = if session { None } else { time_key(&groups)? };
+        let timed = if session { bounded(&groups) } else { time.is_some() };
         let distinct = aggregate.aggr_expr.is_empty();
         let (emit, change) = self.emission(Shape { distinct, session, timed, weighted, upserts }, plan)?;
         let id = self.next_id();
         let spec = AggregateSpec { weighted, ..AggregateSpec::from_exec(exec, id, time, emit)? };
         let (name, sharding) = if session {
-            let spec = sessions::spec(spec, groups)?;
+            let spec = sessions::spec(spec, &groups)?;
             ("session_aggregate", Sharding::session_aggregate(spec, self.shards)?)
         } else {
             (if distinct { "distinct" } else { "aggregate" }, Sharding::aggregate(spec, self.shards)?)
         };
         let Sharding { operator, by } = sharding;
         let description =
-            explain::aggregate(plan, emit, groups, weighted) + &explain::shards(self.shards, &by, plan);
+            explain::aggregate(plan, emit, &groups, weighted) + &explain::shards(self.shards, &by, plan);
         let fingerprint = fingerprint(name, plan, &times);
         let fingerprint =
             format!("{fingerprint} {}{}", fingerprint::emission(emit), fingerprint::input(weighted));
@@ -87,14 +92,21 @@ impl Builder<'_> {
         session: bool,
         input: Part,
     ) -> Result<Part> {
-        if session {
-            return Err(refuse::sessions_over_changes(self.mode));
-        }
+        let (session, partition) = match session {
+            true => {
+                let (session, keys) = sessions::split(aggregate, &times_of_groups(plan, aggregate)?)?;
+                (Some(session), keys)
+            }
+            false => (None, in_every_set(&aggregate.group_expr)),
+        };
         if self.mode == OutputMode::Complete {
             let whole = self.complete(input, &aggregate.input).await?;
-            return merge(plan, vec![whole], Change::Snapshot);
+            let whole = merge(plan, vec![whole], Change::Snapshot)?;
+            return match session {
+                Some(session) => Ok(Part { plan: sessions::over_all_rows(whole.plan, &session)?, ..whole }),
+                None => Ok(whole),
+            };
         }
-        let partition = in_every_set(&aggregate.group_expr);
         let of = Recomputed {
             name: "aggregate",
             plan,
@@ -105,7 +117,11 @@ impl Builder<'_> {
         };
         self.recompute(input, of, |rows| {
             let exprs = plan.expressions().into_iter().map(|expr| rows.rewritten(expr));
-            with_inputs(plan, exprs.collect::<Result<_>>()?, vec![rows.plan.clone()])
+            let plan = with_inputs(plan, exprs.collect::<Result<_>>()?, vec![rows.plan.clone()])?;
+            match session {
+                Some(session) => sessions::over_all_rows(plan, &rows.rewritten(session)?),
+                None => Ok(plan),
+            }
         })
         .await
     }
@@ -122,6 +138,13 @@ impl Builder<'_> {
             OutputMode::Update | OutputMode::Changes => (Emit::Changes, Change::Retracting),
         })
     }
+}
+
+/// The times of an aggregate's group columns.
+fn times_of_groups(plan: &LogicalPlan, aggregate: &Aggregate) -> Result<Vec<Option<TimeColumn>>> {
+    let mut times = times_of(plan)?;
+    times.truncate(plan.schema().fields().len() - aggregate.aggr_expr.len());
+    Ok(times)
 }
 
 /// Whether each function of an aggregate over rows with weights can take rows back from what it keeps of a group.

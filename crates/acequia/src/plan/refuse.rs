@@ -62,11 +62,11 @@ pub(super) fn over_processor_updates(plan: &LogicalPlan) -> Error {
     ))
 }
 
-/// Sessions of rows that are taken back.
-pub(super) fn sessions_over_changes(mode: OutputMode) -> Error {
-    Error::unsupported(format!(
-        "session windows over rows that are taken back, as those of an aggregate, are not incremental yet in {mode} mode; group by another window, or make sessions of the stream itself"
-    ))
+/// Sessions of rows that are taken back, grouped by their bounds.
+pub(super) fn bounds_over_changes() -> Error {
+    Error::unsupported(
+        "SESSION as a table function over rows that are taken back, as those of an aggregate, is not incremental yet; GROUP BY session_window(..) instead",
+    )
 }
 
 /// A function that gives another value each time, over rows that are taken back later.

@@ -7,7 +7,7 @@ use super::refuse;
 use super::time_key::bound_of;
 use crate::error::from_datafusion;
 use crate::exec::{AggregateSpec, SessionColumns, SessionSpec};
-use crate::functions::{SessionFunction, SessionPartition, TimeColumn, TimeRole};
+use crate::functions::{SessionFunction, SessionPartition, TimeColumn, TimeRole, merge_sessions};
 use acequia_core::Result;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, DFSchema};
@@ -75,6 +75,36 @@ pub(super) fn spec(aggregate: AggregateSpec, groups: &[Option<TimeColumn>]) -> R
         bound: time.map(bound_of),
         emit: aggregate.emit,
     })
+}
+
+/// The session that an aggregate groups by, and what else it groups by. `groups` are the times of its group columns.
+///
+/// # Errors
+/// As [`spec`], and `Unsupported` when the group columns are the bounds of the session rather than the session.
+pub(super) fn split(aggregate: &Aggregate, groups: &[Option<TimeColumn>]) -> Result<(Expr, Vec<Expr>)> {
+    let bounds = |role: &TimeRole| matches!(role, TimeRole::SessionStart(_) | TimeRole::SessionEnd(_));
+    if groups.iter().flatten().any(|time| bounds(&time.role)) {
+        return Err(refuse::bounds_over_changes());
+    }
+    let is_session = |index: &usize| groups[*index].as_ref().is_some_and(|time| time.session().is_some());
+    let (own, keys): (Vec<usize>, Vec<usize>) = (0..groups.len()).partition(is_session);
+    let ([own], true) = (&own[..], groups.len() == aggregate.group_expr.len()) else {
+        return Err(refuse::ungrouped_session());
+    };
+    match groups[*own].as_ref().and_then(TimeColumn::session).map(|session| &session.partition) {
+        Some(SessionPartition::GroupKeys) => {}
+        Some(SessionPartition::Columns(columns))
+            if columns.iter().copied().collect::<BTreeSet<_>>() == keys.iter().copied().collect() => {}
+        _ => return Err(refuse::ungrouped_session()),
+    }
+    let expr = |index: &usize| aggregate.group_expr[*index].clone().unalias();
+    Ok((expr(own), keys.iter().map(expr).collect()))
+}
+
+/// An aggregate over rows that are all there, its sessions merged.
+pub(super) fn over_all_rows(plan: LogicalPlan, session: &Expr) -> Result<LogicalPlan> {
+    let LogicalPlan::Aggregate(aggregate) = plan else { return Err(refuse::ungrouped_session()) };
+    merge_sessions(aggregate, session).map(LogicalPlan::Aggregate).map_err(from_datafusion)
 }
 
 /// [`raw_sessions`] as names.
