@@ -92,13 +92,21 @@ impl Answer<'_> {
     }
 }
 
-/// The equalities of a join, as the optimizer would find them.
+/// The equalities of a join, as the optimizer would find them: those that NULL is equal to NULL by where there are no
+/// others.
 fn equalities(join: &Join) -> Result<Vec<(Expr, Expr)>> {
     let mut on = join.on.clone();
-    for condition in join.filter.iter().flat_map(split_conjunction) {
-        if let Expr::BinaryExpr(BinaryExpr { left, op: Operator::Eq, right }) = condition {
-            let pair = find_valid_equijoin_key_pair(left, right, join.left.schema(), join.right.schema());
-            on.extend(pair.map_err(from_datafusion)?);
+    for equal in [Operator::Eq, Operator::IsNotDistinctFrom] {
+        if equal == Operator::IsNotDistinctFrom && !on.is_empty() {
+            break;
+        }
+        for condition in join.filter.iter().flat_map(split_conjunction) {
+            let Expr::BinaryExpr(BinaryExpr { left, op, right }) = condition else { continue };
+            if *op == equal {
+                let sides = [join.left.schema(), join.right.schema()];
+                let pair = find_valid_equijoin_key_pair(left, right, sides[0], sides[1]);
+                on.extend(pair.map_err(from_datafusion)?);
+            }
         }
     }
     Ok(on)

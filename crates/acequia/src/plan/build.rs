@@ -9,6 +9,7 @@ use super::fingerprint::{self, fingerprint};
 use super::key;
 use super::keyed_state::{TransformWithState, check_updates};
 use super::node::{Island, Node, OP, OperatorNode, SourceLeaf, StreamingPlan};
+use super::optimize::limited_sorts;
 use super::reset::IslandTemplate;
 use super::static_join::{linear_in_stream, rebuild_join, swap_join, weight_last};
 use super::watermark::{EventTimeObservers, WatermarkPlanner};
@@ -359,7 +360,8 @@ impl Builder<'_> {
     }
 
     pub(super) async fn physical(&self, plan: &LogicalPlan) -> Result<Arc<dyn ExecutionPlan>> {
-        self.planner.create_physical_plan(plan, self.state).await.map_err(from_datafusion)
+        let plan = limited_sorts(plan.clone()).map_err(from_datafusion)?;
+        self.planner.create_physical_plan(&plan, self.state).await.map_err(from_datafusion)
     }
 
     async fn close(&self, part: Part) -> Result<Island> {

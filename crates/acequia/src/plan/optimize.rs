@@ -10,9 +10,14 @@ use super::over::distinct_on_to_row_number;
 use crate::error::from_datafusion;
 use crate::functions::{BatchTime, Mode, ResolveWindows, bind_batch_time, resolve_windows};
 use acequia_core::{OutputMode, Result};
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::{Column, JoinType, ScalarValue};
 use datafusion::execution::{SessionState, SessionStateBuilder};
-use datafusion::logical_expr::LogicalPlan;
-use datafusion::optimizer::{AnalyzerRule, Optimizer};
+use datafusion::logical_expr::{
+    EmptyRelation, Expr, FetchType, Join, Limit, LogicalPlan, Projection, SkipType, Sort,
+};
+use datafusion::optimizer::optimizer::ApplyOrder;
+use datafusion::optimizer::{AnalyzerRule, Optimizer, OptimizerConfig, OptimizerRule};
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use std::sync::Arc;
 
@@ -57,13 +62,16 @@ pub(super) fn streaming_state(state: &SessionState) -> SessionState {
         .set_bool("datafusion.optimizer.enable_physical_uncorrelated_scalar_subquery", false)
         // It computes parts of windows below the watermark, where their event time cannot be followed.
         .set_bool("datafusion.optimizer.enable_leaf_expression_pushdown", false);
-    let logical = Optimizer::new().rules.into_iter().filter(|rule| LOGICAL_RULES.contains(&rule.name()));
+    let known = Optimizer::new().rules.into_iter().filter(|rule| LOGICAL_RULES.contains(&rule.name()));
+    let mut logical: Vec<Arc<dyn OptimizerRule + Send + Sync>> = known.collect();
+    let filters = logical.iter().position(|rule| rule.name() == "push_down_filter");
+    logical.insert(filters.unwrap_or(0), Arc::new(NeverTrue));
     let physical =
         PhysicalOptimizer::new().rules.into_iter().filter(|rule| PHYSICAL_RULES.contains(&rule.name()));
     SessionStateBuilder::new_from_existing(state.clone())
         .with_config(config)
         .with_analyzer_rules(analyzer_rules(state))
-        .with_optimizer_rules(logical.collect())
+        .with_optimizer_rules(logical)
         .with_physical_optimizer_rules(physical.collect())
         .build()
 }
@@ -92,4 +100,104 @@ pub(super) fn optimize(
         plan = distinct_on_to_row_number(plan)?;
     }
     state.optimize(&plan).map_err(from_datafusion)
+}
+
+/// A join or filter whose condition is never true, without it. DataFusion 55 would push the condition down, and through an
+/// aggregate of all rows too, which gives a row of nothing.
+#[derive(Debug)]
+struct NeverTrue;
+
+impl OptimizerRule for NeverTrue {
+    fn name(&self) -> &str {
+        "never_true"
+    }
+
+    fn apply_order(&self) -> Option<ApplyOrder> {
+        Some(ApplyOrder::BottomUp)
+    }
+
+    fn rewrite(
+        &self,
+        plan: LogicalPlan,
+        _config: &dyn OptimizerConfig,
+    ) -> datafusion::common::Result<Transformed<LogicalPlan>> {
+        let never = |filter: &Expr| {
+            matches!(filter, Expr::Literal(ScalarValue::Boolean(None | Some(false)) | ScalarValue::Null, _))
+        };
+        let join = match plan {
+            LogicalPlan::Join(join) => join,
+            // What a join of several inputs has become in between.
+            LogicalPlan::Filter(filter) if never(&filter.predicate) => {
+                let schema = Arc::clone(filter.input.schema());
+                let nothing = EmptyRelation { produce_one_row: false, schema };
+                return Ok(Transformed::yes(LogicalPlan::EmptyRelation(nothing)));
+            }
+            other => return Ok(Transformed::no(other)),
+        };
+        if !join.filter.as_ref().is_some_and(never) {
+            return Ok(Transformed::no(LogicalPlan::Join(join)));
+        }
+        let nothing = EmptyRelation { produce_one_row: false, schema: Arc::clone(&join.schema) };
+        Ok(Transformed::yes(match join.join_type {
+            JoinType::Inner | JoinType::LeftSemi | JoinType::RightSemi => LogicalPlan::EmptyRelation(nothing),
+            JoinType::LeftAnti => Arc::unwrap_or_clone(join.left),
+            JoinType::RightAnti => Arc::unwrap_or_clone(join.right),
+            JoinType::Left => with_nulls(&join, Arc::clone(&join.left))?,
+            JoinType::Right => with_nulls(&join, Arc::clone(&join.right))?,
+            JoinType::Full | JoinType::LeftMark | JoinType::RightMark => {
+                return Ok(Transformed::no(LogicalPlan::Join(join)));
+            }
+        }))
+    }
+}
+
+/// The rows of one side, with NULL in the columns of the other.
+fn with_nulls(join: &Join, side: Arc<LogicalPlan>) -> datafusion::common::Result<LogicalPlan> {
+    let columns = join.schema.iter().map(|(qualifier, field)| {
+        let column = Column::from((qualifier, field));
+        Ok(match side.schema().has_column(&column) {
+            true => Expr::Column(column),
+            false => {
+                let null = ScalarValue::try_from(field.data_type())?;
+                Expr::Literal(null, None).alias_qualified(qualifier.cloned(), field.name())
+            }
+        })
+    });
+    let columns = columns.collect::<datafusion::common::Result<_>>()?;
+    Ok(LogicalPlan::Projection(Projection::try_new(columns, side)?))
+}
+
+/// The same plan for a physical planner that pushes no limits down: a sort below a limit knows how many rows are wanted
+/// of it. One that does not would be taken for an order that nobody asked for, and left out.
+pub(super) fn limited_sorts(plan: LogicalPlan) -> datafusion::common::Result<LogicalPlan> {
+    let limited = plan.transform_down(|node| {
+        let LogicalPlan::Limit(limit) = &node else { return Ok(Transformed::no(node)) };
+        let (SkipType::Literal(skip), FetchType::Literal(Some(fetch))) =
+            (limit.get_skip_type()?, limit.get_fetch_type()?)
+        else {
+            return Ok(Transformed::no(node));
+        };
+        let input = limited_sort(Arc::clone(&limit.input), skip.saturating_add(fetch));
+        let (skip, fetch) = (limit.skip.clone(), limit.fetch.clone());
+        Ok(Transformed::yes(LogicalPlan::Limit(Limit { skip, fetch, input })))
+    });
+    limited.map(|limited| limited.data)
+}
+
+fn limited_sort(plan: Arc<LogicalPlan>, rows: usize) -> Arc<LogicalPlan> {
+    Arc::new(match Arc::unwrap_or_clone(plan) {
+        LogicalPlan::Sort(sort) => {
+            let fetch = Some(sort.fetch.map_or(rows, |fetch| fetch.min(rows)));
+            LogicalPlan::Sort(Sort { fetch, ..sort })
+        }
+        LogicalPlan::Projection(mut projection) => {
+            projection.input = limited_sort(projection.input, rows);
+            LogicalPlan::Projection(projection)
+        }
+        LogicalPlan::SubqueryAlias(mut alias) => {
+            alias.input = limited_sort(alias.input, rows);
+            LogicalPlan::SubqueryAlias(alias)
+        }
+        other => other,
+    })
 }
