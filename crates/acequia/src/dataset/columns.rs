@@ -38,6 +38,10 @@ pub(super) fn column_of(plan: &LogicalPlan, name: &str, field: &Field) -> Result
 pub(super) fn nullable_type(data_type: &DataType) -> DataType {
     match data_type {
         DataType::Struct(fields) => DataType::Struct(nullable_fields(fields)),
+        DataType::List(item) => {
+            let data_type = nullable_type(item.data_type());
+            DataType::List(Arc::new(Field::new(item.name(), data_type, true)))
+        }
         other => other.clone(),
     }
 }

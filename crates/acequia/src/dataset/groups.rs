@@ -1,14 +1,13 @@
 //! Rows grouped by key: `group_by_key`, and what can be done with the rows of a key.
 
 use super::columns::{column_of, nullable_fields, row_of, struct_of};
-use super::function::RowFunction;
 use super::guard::without_panic;
 use super::processor::{InitialState, StatefulProcessor, Typed};
 use super::rows::{Row, RowCodec};
 use super::typed::Dataset;
 use crate::error::from_datafusion;
 use crate::exec::{KeyedProcessor, TimeMode};
-use crate::functions::{TimeRole, event_time_columns};
+use crate::functions::{RowFunction, TimeRole, event_time_columns};
 use crate::plan::{TransformWithState, is_streaming};
 use crate::session::DataFrame;
 use acequia_core::{Error, OutputMode, Result};
@@ -253,5 +252,5 @@ fn key_of<K: Row, T: Row>(
         let keys = without_panic("a key was computed", || Ok(rows.iter().map(&key).collect::<Vec<K>>()))?;
         codec.array(&keys)
     };
-    Ok(RowFunction::call("key_of", row, rows, data_type, keys))
+    Ok(RowFunction::call("key_of", row, data_type, move |batch| keys(rows.decode(batch)?)))
 }

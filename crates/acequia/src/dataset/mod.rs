@@ -6,7 +6,6 @@
 //! ```
 
 mod columns;
-mod function;
 mod group_state;
 mod groups;
 mod guard;

@@ -1,11 +1,11 @@
 //! Values with keys: what can be done with pairs.
 
 use super::columns::nullable_type;
-use super::function::RowFunction;
 use super::guard::without_panic;
 use super::reduce::reduce;
 use super::rows::{Row, RowCodec, VALUE};
 use super::typed::{Dataset, TIME};
+use crate::functions::RowFunction;
 use crate::session::DataFrame;
 use acequia_core::Result;
 use datafusion::common::JoinType;
@@ -47,7 +47,8 @@ impl<K: Row, V: Row> Dataset<(K, V)> {
             false => ident("_2"),
         };
         let data_type = nullable_type(&mapped.data_type());
-        let value = RowFunction::call("map_values", row, values, data_type, move |rows| {
+        let value = RowFunction::call("map_values", row, data_type, move |rows| {
+            let rows = values.decode(rows)?;
             let map = || Ok(rows.into_iter().map(&f).collect::<Vec<W>>());
             mapped.array(&without_panic("values were mapped", map)?)
         });

@@ -97,6 +97,7 @@ impl<T: Row> RowCodec<T> {
             DataType::Struct(fields) if !shape.nullable => (fields, false),
             data_type => (Fields::from(vec![Field::new(VALUE, data_type, shape.nullable)]), true),
         };
+        let fields: Fields = fields.iter().map(below_nullable).collect();
         Ok(Self { schema: Arc::new(Schema::new(fields)), single, rows: PhantomData })
     }
 
@@ -182,6 +183,20 @@ impl<T: Row> RowCodec<T> {
         });
         values?.map_err(|e| broken("rows cannot be read as values", &e))
     }
+}
+
+/// The field, with everything below something nullable nullable too: the fields of a struct that is NULL are NULL.
+fn below_nullable(field: &FieldRef) -> FieldRef {
+    let below = |child: &FieldRef| {
+        let nullable = field.is_nullable() || child.is_nullable();
+        below_nullable(&Arc::new(child.as_ref().clone().with_nullable(nullable)))
+    };
+    let data_type = match field.data_type() {
+        DataType::Struct(fields) => DataType::Struct(fields.iter().map(below).collect()),
+        DataType::List(item) => DataType::List(below_nullable(item)),
+        other => other.clone(),
+    };
+    Arc::new(field.as_ref().clone().with_data_type(data_type))
 }
 
 /// An error of serde_arrow: its message, with the field it is about.

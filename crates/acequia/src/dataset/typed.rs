@@ -8,13 +8,12 @@
 //! The event time goes along whatever the values become, so that windows can be made at any place.
 
 use super::columns::{column_of, nullable_type, row_of};
-use super::function::RowFunction;
 use super::guard::without_panic;
 use super::reduce::reduce;
 use super::rows::{Row, RowCodec, VALUE};
 use super::windowed::Windowed;
 use crate::error::from_planning;
-use crate::functions::{TimeRole, event_time_columns};
+use crate::functions::{RowFunction, TimeRole, event_time_columns};
 use crate::session::expressions::{sliding_window, window};
 use crate::session::{DataFrame, DataStreamWriter};
 use acequia_core::Result;
@@ -163,7 +162,11 @@ impl<T: Row> Dataset<T> {
             let passes = || Ok(rows.iter().map(|row| Some(f(row))).collect::<BooleanArray>());
             Ok(Arc::new(without_panic("values were filtered", passes)?) as ArrayRef)
         })?;
-        Ok(Self { frame: self.frame.filter(passes)?, ..self })
+        // Computed below the filter: conditions of filters that follow each other are computed together.
+        let time = self.timed.then(|| ident(TIME));
+        let columns: Vec<Expr> = self.columns().into_iter().chain(time).collect();
+        let judged = self.frame.select([columns.clone(), vec![passes.alias(ROW)]].concat())?;
+        Ok(Self { frame: judged.filter(ident(ROW))?.select(columns)?, ..self })
     }
 
     /// One value: all of them, combined two at a time. The function is associative and commutative.
@@ -314,7 +317,8 @@ impl<T: Row> Dataset<T> {
         f: impl Fn(Vec<T>) -> Result<ArrayRef> + Send + Sync + 'static,
     ) -> Result<Expr> {
         let row = row_of(self.frame.logical_plan(), self.codec.schema())?;
-        Ok(RowFunction::call(name, row, self.codec.clone(), data_type, f))
+        let codec = self.codec.clone();
+        Ok(RowFunction::call(name, row, data_type, move |rows| f(codec.decode(rows)?)))
     }
 
     /// This expression and the event time.

@@ -18,7 +18,7 @@ use crate::catalog::StreamScan;
 use crate::error::from_datafusion;
 use crate::exec::{Sharding, Shards, WEIGHT, with_weight};
 use crate::functions::{
-    BatchTime, DropDuplicates, EventTimeWatermark, TimeColumns, TimeRole, event_time_columns,
+    BatchTime, DropDuplicates, EventTimeWatermark, TimeColumns, TimeRole, event_time_columns, is_volatile,
 };
 use acequia_core::{Error, OperatorId, OutputMode, Result};
 use arrow::compute::SortOptions;
@@ -215,7 +215,7 @@ impl Builder<'_> {
             return Err(refuse::node(plan));
         }
         let mut exprs = plan.expressions();
-        if change == Change::Retracting && exprs.iter().any(Expr::is_volatile) {
+        if change == Change::Retracting && exprs.iter().any(is_volatile) {
             return Err(refuse::volatile_over_changes(self.mode));
         }
         if change == Change::Retracting && matches!(plan, LogicalPlan::Projection(_)) {

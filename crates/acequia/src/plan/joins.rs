@@ -8,7 +8,7 @@ use super::time_key::time_key;
 use super::{explain, refuse};
 use crate::error::from_datafusion;
 use crate::exec::{JoinEmit, JoinEviction, JoinOperator, JoinSide, JoinSpec, TimeBound, WEIGHT};
-use crate::functions::{JoinTimes, bound};
+use crate::functions::{JoinTimes, bound, is_volatile};
 use acequia_core::{Error, OutputMode, Result};
 use arrow::datatypes::{DataType, Schema, SchemaRef, TimeUnit};
 use datafusion::common::{DFSchema, JoinSide as Place, JoinType, NullEquality};
@@ -35,7 +35,7 @@ impl Builder<'_> {
         left: Part,
         right: Part,
     ) -> Result<Part> {
-        if join.filter.iter().chain(join.on.iter().flat_map(|(l, r)| [l, r])).any(Expr::is_volatile) {
+        if join.filter.iter().chain(join.on.iter().flat_map(|(l, r)| [l, r])).any(is_volatile) {
             return Err(refuse::volatile_join());
         }
         if join.null_aware && (join.filter.is_some() || join.on.len() != 1) {

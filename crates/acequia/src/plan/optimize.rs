@@ -64,8 +64,11 @@ pub(super) fn streaming_state(state: &SessionState) -> SessionState {
         .set_bool("datafusion.optimizer.enable_leaf_expression_pushdown", false);
     let known = Optimizer::new().rules.into_iter().filter(|rule| LOGICAL_RULES.contains(&rule.name()));
     let mut logical: Vec<Arc<dyn OptimizerRule + Send + Sync>> = known.collect();
-    let filters = logical.iter().position(|rule| rule.name() == "push_down_filter");
-    logical.insert(filters.unwrap_or(0), Arc::new(NeverTrue));
+    // Before joins are taken apart, and before filters are pushed down.
+    for before in ["replace_distinct_aggregate", "push_down_filter"] {
+        let place = logical.iter().position(|rule| rule.name() == before);
+        logical.insert(place.unwrap_or(0), Arc::new(NeverTrue));
+    }
     let physical =
         PhysicalOptimizer::new().rules.into_iter().filter(|rule| PHYSICAL_RULES.contains(&rule.name()));
     SessionStateBuilder::new_from_existing(state.clone())

@@ -13,6 +13,7 @@ use super::time_key::time_key;
 use super::{Slot, explain, refuse};
 use crate::error::from_datafusion;
 use crate::exec::{Emit, Gives, Number, PartitionsOperator, PartitionsSpec, See, TimeKey};
+use crate::functions::is_volatile;
 use crate::functions::lineage::time_of;
 use acequia_core::{OutputMode, Result};
 use arrow::compute::SortOptions;
@@ -249,6 +250,6 @@ fn order_of(rows: &Rows, partition: &[usize], order: &[SortExpr]) -> Result<Vec<
 /// Whether anything from a node down to one below it gives another value each time.
 fn volatile(plan: &LogicalPlan, input: &LogicalPlan) -> bool {
     !std::ptr::eq(plan, input)
-        && (plan.expressions().iter().any(Expr::is_volatile)
+        && (plan.expressions().iter().any(is_volatile)
             || plan.inputs().into_iter().any(|below| volatile(below, input)))
 }

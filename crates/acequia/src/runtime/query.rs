@@ -57,6 +57,7 @@ pub(super) enum Doing {
     WaitingForData,
     WaitingForTrigger,
     WaitingToRetry,
+    Ended,
 }
 
 /// What a query is at, in the shape of Spark's status.
@@ -146,7 +147,7 @@ impl StreamingQuery {
 
     /// Whether it still runs.
     pub fn is_active(&self) -> bool {
-        !*self.shared.finished.borrow()
+        *self.shared.doing.lock() != Doing::Ended
     }
 
     /// What it is at.
@@ -170,6 +171,7 @@ impl StreamingQuery {
             };
         }
         match *self.shared.doing.lock() {
+            Doing::Ended => status("stopped", false, false),
             Doing::AskingSources => status("asking the sources for new rows", false, true),
             Doing::RunningBatch => status("processing new rows", true, true),
             Doing::WaitingForData => status("waiting for rows to arrive", false, false),

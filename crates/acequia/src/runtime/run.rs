@@ -16,6 +16,7 @@ use std::any::Any;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{mpsc, oneshot, watch};
 
 /// How long an idle query waits before it asks its sources again: the first and the longest time.
@@ -77,6 +78,7 @@ pub async fn start(definition: QueryDefinition) -> Result<Arc<StreamingQuery>> {
         let ran = ran.unwrap_or_else(|panic| Err(panicked(panic.as_ref())));
         let error = ran.err().map(|e| Arc::new(e.context(format!("query `{thread_name}`"))));
         of_thread.error.lock().clone_from(&error);
+        *of_thread.doing.lock() = Doing::Ended;
         if let Some(run) = of_thread.run.get() {
             listeners.tell(|listener| listener.on_query_terminated(run, error.as_deref()));
         }
@@ -332,8 +334,12 @@ impl Driver<'_> {
     }
 
     fn take_commands(&mut self) {
-        while let Ok(command) = self.inbox.try_recv() {
-            self.obey(command);
+        loop {
+            match self.inbox.try_recv() {
+                Ok(command) => self.obey(command),
+                Err(TryRecvError::Empty) => return,
+                Err(TryRecvError::Disconnected) => return self.stop = true,
+            }
         }
     }
 

@@ -251,7 +251,7 @@ fn failed(what: &str, batch: BatchId, error: UserError) -> Error {
     match error.downcast::<Error>() {
         Ok(ours) => ours.context(format!("{what} of batch {batch}")),
         Err(error) => Error::invalid(format!(
-            "{what} failed: {error}; batch={batch}, which is not committed and comes again with this id"
+            "{what} failed: {error}; batch={batch}, which is not committed; with a checkpoint it comes again with this id"
         ))
         .with_source(error),
     }

@@ -8,7 +8,8 @@ use crate::plan::is_streaming;
 use acequia_core::{Error, OutputMode, Result, time::parse_interval};
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, SchemaRef};
-use datafusion::common::{Column, JoinType, UnnestOptions};
+use datafusion::common::{Column, JoinType, TableReference, UnnestOptions};
+use datafusion::datasource::TableType;
 use datafusion::functions::core::expr_fn::coalesce;
 use datafusion::functions_nested::expr_fn::array_length;
 use datafusion::logical_expr::{
@@ -154,7 +155,10 @@ impl DataFrame {
     /// `Invalid` when one of them is not there.
     pub fn drop(self, columns: &[&str]) -> Result<Self> {
         self.expect_columns(columns)?;
-        self.transform(|frame| frame.drop_columns(columns))
+        let kept = self.frame.schema().columns().into_iter();
+        let kept = kept.filter(|column| !columns.contains(&column.name.as_str())).map(Expr::Column);
+        let kept = kept.collect();
+        self.select(kept)
     }
 
     /// The same rows under a name that qualifies their columns, for a join with itself: `col("a.price")`.
@@ -420,9 +424,14 @@ impl DataFrame {
     /// A view of this name, which SQL sees until the session ends or another one takes its place.
     ///
     /// # Errors
-    /// `Invalid` when the name is that of a stream, sink or materialized view.
-    pub fn create_or_replace_temp_view(&self, name: &str) -> Result<()> {
+    /// `Invalid` when the name is that of a stream, sink, materialized view or table.
+    pub async fn create_or_replace_temp_view(&self, name: &str) -> Result<()> {
         self.session.catalog().check_free(name)?;
+        if let Ok(there) = self.session.context().table_provider(TableReference::bare(name)).await
+            && there.table_type() != TableType::View
+        {
+            return Err(Error::invalid(format!("name is taken by a table: `{name}`; drop it first")));
+        }
         self.session.register(name, self.frame.clone().into_view())
     }
 

@@ -145,6 +145,15 @@ pub(crate) struct Inner {
     retry: RetryPolicy,
 }
 
+impl Drop for Inner {
+    /// Queries end with their session, whoever else has a handle.
+    fn drop(&mut self) {
+        for query in self.queries.read().values() {
+            query.handle.stop_soon();
+        }
+    }
+}
+
 /// What `SET acequia.... = ...` sets, for queries that are started after it.
 #[derive(Default)]
 struct Settings {

@@ -33,7 +33,7 @@ impl QueryStream {
                 }
             }
         });
-        Self { query, rows: rows.boxed() }
+        Self { query, rows: rows.fuse().boxed() }
     }
 
     /// The query's handle.

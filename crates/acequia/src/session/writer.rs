@@ -81,7 +81,8 @@ impl DataStreamWriter {
         self
     }
 
-    /// How often a failed batch is tried again, and after which waits; as the session says by default.
+    /// How often a failed batch is tried again, and after which waits; as the session says by default. A query without a
+    /// checkpoint has no state to go back to: once a batch has begun, its failure ends the query.
     #[must_use]
     pub fn retry(mut self, policy: RetryPolicy) -> Self {
         self.settings.retry = Some(policy);

@@ -336,7 +336,7 @@ async fn datafusions_frames_views_and_functions() {
     assert!(!cities.is_streaming());
     let negated =
         session.table("sales").await.unwrap().select_expr(&["shop", "negative_of(price) AS loss"]).unwrap();
-    negated.create_or_replace_temp_view("losses").unwrap();
+    negated.create_or_replace_temp_view("losses").await.unwrap();
     let view = session.frame("SELECT * FROM losses WHERE loss < 0").await.unwrap();
     assert!(view.is_streaming());
     let joined = view.join(cities, JoinType::Left, &["shop"]).unwrap();
@@ -390,6 +390,14 @@ async fn mistakes_name_what_and_the_way_out() {
     assert!(error.message().contains("a while"), "{error}");
     let error = sales().await.collect().await.unwrap_err();
     assert!(error.message().contains("write_stream()"), "{error}");
-    let error = sales().await.create_or_replace_temp_view("visits").unwrap_err();
+    let error = sales().await.create_or_replace_temp_view("visits").await.unwrap_err();
     assert!(error.message().contains("name is taken by a stream"), "{error}");
+    let error = sales().await.create_or_replace_temp_view("cities").await.unwrap_err();
+    assert!(error.message().contains("name is taken by a table"), "{error}");
+    let named = session
+        .frame("SELECT shop AS \"Shop\", shop, item AS \"a.b\" FROM cities CROSS JOIN (SELECT 1 AS item)")
+        .await
+        .unwrap();
+    let kept = named.drop(&["Shop", "a.b"]).unwrap();
+    assert_eq!(kept.schema().fields().iter().map(|f| f.name().as_str()).collect::<Vec<_>>(), ["shop"]);
 }

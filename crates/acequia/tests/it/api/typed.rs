@@ -385,6 +385,59 @@ async fn values_leave_one_by_one_or_as_a_stream() {
 }
 
 #[tokio::test]
+async fn a_function_is_given_no_row_that_is_filtered_out_before() {
+    let session = Session::new().unwrap();
+    let (input, numbers) = session.memory_stream::<i64>("numbers").await.unwrap();
+    let tenth = numbers.filter(|n| *n != 0).unwrap().filter(|n| 10 / n > 1).unwrap();
+    let tenth = tenth.map(|n| 10 / n).unwrap().filter(|n| *n > 1).unwrap();
+    let tenth = tenth.write_stream().unwrap().to_table("tenth").await.unwrap();
+    input.append(&[0, 1, 2, 3, 100, 0]).unwrap();
+    tenth.process_all_available().await.unwrap();
+    let session_with_nulls = super::session().await;
+    let session = &session_with_nulls;
+    let known = session.table("sales").await.unwrap().filter(col("price").is_not_null()).unwrap();
+    let known = known.select(vec![col("price").alias("value")]).unwrap().as_dataset::<i64>().unwrap();
+    let query =
+        known.filter(|price| *price > 4).unwrap().write_stream().unwrap().to_table("dear").await.unwrap();
+    fill(session).await;
+    query.process_all_available().await.unwrap();
+    assert_eq!(table(session, "dear").await, ["| 5 |", "| 9 |"]);
+}
+
+#[tokio::test]
+async fn fields_of_what_is_none_are_null() {
+    #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+    struct Point {
+        x: i64,
+        y: i64,
+    }
+    #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+    struct Named {
+        k: i64,
+        at: Option<Point>,
+        all: Vec<Option<Point>>,
+    }
+    let session = Session::new().unwrap();
+    let (input, named) = session.memory_stream::<Named>("named").await.unwrap();
+    let rows = [
+        Named { k: 1, at: None, all: vec![None, Some(Point { x: 7, y: 8 })] },
+        Named { k: 2, at: Some(Point { x: 5, y: 6 }), all: vec![] },
+    ];
+    let frame =
+        named.clone().into_frame().unwrap().select_expr(&["k", "at['x'] AS x", "all[1]['y'] AS y"]).unwrap();
+    frame.write_stream().to_table("xs").await.unwrap();
+    let same = named.map(|row| row).unwrap().write_stream().unwrap().to_table("same").await.unwrap();
+    input.append(&rows).unwrap();
+    session.process_all_available().await.unwrap();
+    assert_eq!(table(&session, "xs").await, ["| 1 | | |", "| 2 | 5 | |"]);
+    drop(same);
+    assert_eq!(
+        session.table("same").await.unwrap().as_dataset::<Named>().unwrap().collect().await.unwrap(),
+        rows
+    );
+}
+
+#[tokio::test]
 async fn mistakes_of_types_and_panics_are_told() {
     let session = super::session().await;
     let sales = async || session.table("sales").await.unwrap();

@@ -262,3 +262,16 @@ async fn queries_end_with_their_session() {
     let ended = tokio::time::timeout(Duration::from_secs(20), heard).await;
     assert!(ended.is_ok_and(|heard| heard.is_err()), "the query runs on without its session");
 }
+
+#[tokio::test]
+async fn busy_queries_end_with_their_session_too() {
+    let session = Session::new().unwrap();
+    let ticks = session.read_stream().format("rate").option("rows_per_batch", "1").load().await.unwrap();
+    let (told, mut heard) = tokio::sync::mpsc::unbounded_channel();
+    let writer = ticks.write_stream();
+    let query = writer.foreach_batch(move |batch| std::future::ready(told.send(batch.id()))).await.unwrap();
+    heard.recv().await.unwrap();
+    drop(session);
+    let ended = tokio::time::timeout(Duration::from_secs(20), query.await_termination()).await;
+    ended.expect("the query ends, whoever has its handle").unwrap();
+}

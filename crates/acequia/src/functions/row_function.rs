@@ -1,11 +1,15 @@
 //! A function of the program as a function of DataFusion: rows, as one struct column, to a column.
+//!
+//! It depends on nothing but the row, so it may stand over rows that are taken back. DataFusion is told that it is
+//! volatile all the same: a filter is then neither merged with one that stands before it nor pushed below a join, where
+//! the function would be given rows that it was not written for.
 
-use super::rows::{Row, RowCodec};
 use crate::error::into_datafusion;
 use acequia_core::{Error, Result};
 use arrow::array::{ArrayRef, AsArray, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::DataType;
+use datafusion::common::tree_node::TreeNode;
 use datafusion::logical_expr::{
     ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
@@ -16,24 +20,31 @@ use std::sync::Arc;
 type Function = dyn Fn(&RecordBatch) -> Result<ArrayRef> + Send + Sync;
 
 /// See the [module](self). Two are equal when they are the same function object.
-pub(super) struct RowFunction {
+pub struct RowFunction {
     name: &'static str,
     signature: Signature,
     data_type: DataType,
     function: Arc<Function>,
 }
 
+/// Whether an expression gives another value each time, for the same row.
+pub fn is_volatile(expr: &Expr) -> bool {
+    let of_row = |expr: &Expr| match expr {
+        Expr::ScalarFunction(call) => call.func.inner().downcast_ref::<RowFunction>().is_some(),
+        _ => false,
+    };
+    expr.exists(|e| Ok(e.is_volatile_node() && !of_row(e))).unwrap_or(true)
+}
+
 impl RowFunction {
     /// The call of a function over rows in a struct column; it gives a column of this type.
-    pub(super) fn call<T: Row>(
+    pub fn call(
         name: &'static str,
         row: Expr,
-        rows: RowCodec<T>,
         data_type: DataType,
-        function: impl Fn(Vec<T>) -> Result<ArrayRef> + Send + Sync + 'static,
+        function: impl Fn(&RecordBatch) -> Result<ArrayRef> + Send + Sync + 'static,
     ) -> Expr {
-        let function = move |batch: &RecordBatch| function(rows.decode(batch)?);
-        let signature = Signature::any(1, Volatility::Immutable);
+        let signature = Signature::any(1, Volatility::Volatile);
         let function = Self { name, signature, data_type, function: Arc::new(function) };
         ScalarUDF::from(function).call(vec![row])
     }
