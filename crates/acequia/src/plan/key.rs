@@ -9,10 +9,12 @@ use super::build::times_of;
 use super::refuse;
 use crate::functions::{DropDuplicates, Shape, TimeRole};
 use acequia_core::{OutputMode, Result};
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, FieldRef};
 use datafusion::common::{Column, JoinType, ScalarValue};
 use datafusion::logical_expr::utils::split_conjunction;
-use datafusion::logical_expr::{Aggregate, BinaryExpr, Expr, FetchType, Join, LogicalPlan, Operator, Window};
+use datafusion::logical_expr::{
+    Aggregate, BinaryExpr, Expr, ExprSchemable, FetchType, Join, LogicalPlan, Operator, Window,
+};
 use std::collections::BTreeSet;
 
 /// The column by which DataFusion tells a NULL of the data from one of ROLLUP, CUBE or GROUPING SETS.
@@ -196,8 +198,14 @@ fn join_keys(join: &Join) -> Result<Vec<Vec<KeyPart>>> {
     };
     let mut keys: Vec<Vec<KeyPart>> = Vec::new();
     for left in &left {
+        let tells_apart = |right: &&Vec<KeyPart>| {
+            join.join_type != Full || never_null(left, &join.left) || never_null(right, &join.right)
+        };
         keys.extend(
-            right.iter().map(|right| left.iter().cloned().chain(right.iter().map(shifted)).collect()),
+            right
+                .iter()
+                .filter(tells_apart)
+                .map(|right| left.iter().cloned().chain(right.iter().map(shifted)).collect()),
         );
     }
     let pairs = if join.join_type == Inner { join.on.as_slice() } else { &[] };
@@ -271,6 +279,11 @@ fn telling_fields(role: &TimeRole) -> &'static [&'static str] {
 fn stands_for(expr: &Expr, part: &KeyPart, input: &LogicalPlan) -> bool {
     match expr {
         Expr::Alias(alias) => stands_for(&alias.expr, part, input),
+        Expr::Cast(cast) => {
+            let from = cast.expr.get_type(input.schema());
+            from.is_ok_and(|from| keeps_apart(&from, cast.field.data_type()))
+                && stands_for(&cast.expr, part, input)
+        }
         Expr::Column(column) => {
             input.schema().maybe_index_of_column(column).is_some_and(|index| part.columns.contains(&index))
         }
@@ -282,6 +295,33 @@ fn stands_for(expr: &Expr, part: &KeyPart, input: &LogicalPlan) -> bool {
             _ => false,
         },
         _ => false,
+    }
+}
+
+/// Whether a key is never NULL in all its columns, so that a row is told from one of NULLs that a full join makes up.
+fn never_null(key: &[KeyPart], side: &LogicalPlan) -> bool {
+    let columns = key.iter().flat_map(|part| &part.columns);
+    columns.into_iter().any(|column| !side.schema().field(*column).is_nullable())
+}
+
+/// Whether values that differ still do as this type.
+fn keeps_apart(from: &DataType, to: &DataType) -> bool {
+    match (from, to) {
+        (DataType::Timestamp(coarse, a), DataType::Timestamp(fine, b)) => a == b && coarse <= fine,
+        (DataType::Struct(from), DataType::Struct(to)) => {
+            let same = |(from, to): (&FieldRef, &FieldRef)| {
+                from.name() == to.name() && keeps_apart(from.data_type(), to.data_type())
+            };
+            from.len() == to.len() && from.iter().zip(to).all(same)
+        }
+        (from, to) if from.is_string() => to.is_string(),
+        (from, to) if from.is_signed_integer() && to.is_signed_integer() => {
+            from.primitive_width() <= to.primitive_width()
+        }
+        (from, to) if from.is_unsigned_integer() && to.is_unsigned_integer() => {
+            from.primitive_width() <= to.primitive_width()
+        }
+        _ => from == to,
     }
 }
 

@@ -98,6 +98,7 @@ pub struct StreamingQuery {
     explain: String,
     resumable: bool,
     commands: mpsc::Sender<Command>,
+    stopping: watch::Sender<bool>,
     shared: Arc<Shared>,
 }
 
@@ -116,9 +117,10 @@ impl StreamingQuery {
         explain: String,
         resumable: bool,
         commands: mpsc::Sender<Command>,
+        stopping: watch::Sender<bool>,
         shared: Arc<Shared>,
     ) -> Self {
-        Self { run, explain, resumable, commands, shared }
+        Self { run, explain, resumable, commands, stopping, shared }
     }
 
     pub(super) fn channel() -> (mpsc::Sender<Command>, mpsc::Receiver<Command>) {
@@ -200,6 +202,7 @@ impl StreamingQuery {
     /// # Errors
     /// The error that ended the query, if one did.
     pub async fn stop(&self) -> Result<()> {
+        self.stopping.send_replace(true);
         // A query that has ended does not take commands any more, which is what was wanted.
         let _ = self.commands.send(Command::Stop).await;
         self.await_termination().await
@@ -207,7 +210,8 @@ impl StreamingQuery {
 
     /// Asks the query to stop after its batch, without waiting for it.
     pub(crate) fn stop_soon(&self) {
-        // One whose inbox is full is asked by nobody else: callers wait for answers. It hears the next one who asks.
+        self.stopping.send_replace(true);
+        // Where the inbox is full, the query has something to hear, and sees then that it is to stop.
         let _ = self.commands.try_send(Command::Stop);
     }
 

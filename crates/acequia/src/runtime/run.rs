@@ -48,6 +48,8 @@ pub struct QueryDefinition {
     pub checkpoint: Option<CheckpointPlace>,
     /// When batches run; as fast as data comes when `None`.
     pub trigger: Option<Trigger>,
+    /// Is set when the query is asked to stop, for a sink that waits for its reader.
+    pub stopping: watch::Sender<bool>,
     /// How watermarks of several streams combine.
     pub policy: WatermarkPolicy,
     /// How it bears what may pass.
@@ -66,7 +68,7 @@ pub async fn start(definition: QueryDefinition) -> Result<Arc<StreamingQuery>> {
     let name = definition.name.clone();
     let explain = definition.plan.explain.clone();
     let listeners = Arc::clone(&definition.listeners);
-    let resumable = definition.checkpoint.is_some();
+    let (resumable, stopping) = (definition.checkpoint.is_some(), definition.stopping.clone());
     let shared = Arc::new(Shared::new());
     let (commands, inbox) = StreamingQuery::channel();
     let (ready, opened) = oneshot::channel();
@@ -86,7 +88,7 @@ pub async fn start(definition: QueryDefinition) -> Result<Arc<StreamingQuery>> {
     });
     spawned.map_err(|e| Error::from(e).context(format!("start query `{name}`")))?;
     match opened.await {
-        Ok(Ok(run)) => Ok(Arc::new(StreamingQuery::new(run, explain, resumable, commands, shared))),
+        Ok(Ok(run)) => Ok(Arc::new(StreamingQuery::new(run, explain, resumable, commands, stopping, shared))),
         Ok(Err(error)) => Err(error.context(format!("query `{name}`"))),
         // It has panicked; what it said is set before the thread ends.
         Err(_) => {
@@ -116,7 +118,7 @@ fn block_on(
     let runtime = runtime.map_err(|e| Error::from(e).context("start the query's runtime"))?;
     runtime.block_on(async {
         let (trigger, retry) = (definition.trigger, definition.retry);
-        let listeners = Arc::clone(&definition.listeners);
+        let (listeners, stopping) = (Arc::clone(&definition.listeners), definition.stopping.clone());
         let batches = match open(definition).await {
             Ok(batches) => batches,
             Err(error) => {
@@ -144,6 +146,7 @@ fn block_on(
             run,
             listeners,
             heard,
+            stopping,
             waiting: vec![],
             arrivals,
             stop: false,
@@ -163,6 +166,7 @@ struct Driver<'a> {
     listeners: Arc<Listeners>,
     /// When listeners last heard of the query.
     heard: Duration,
+    stopping: watch::Sender<bool>,
     waiting: Vec<oneshot::Sender<()>>,
     arrivals: Vec<watch::Receiver<u64>>,
     stop: bool,
@@ -334,6 +338,7 @@ impl Driver<'_> {
     }
 
     fn take_commands(&mut self) {
+        self.stop |= *self.stopping.borrow();
         loop {
             match self.inbox.try_recv() {
                 Ok(command) => self.obey(command),

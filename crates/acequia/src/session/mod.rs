@@ -65,6 +65,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use indexmap::IndexMap;
 use parking_lot::{Mutex, RwLock};
+use std::collections::HashSet;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Weak};
 
@@ -142,6 +143,8 @@ pub(crate) struct Inner {
     on_output: Option<OutputListener>,
     listeners: Arc<Listeners>,
     terminations: Arc<Terminations>,
+    /// The names of queries that are being started.
+    starting: Mutex<HashSet<String>>,
     retry: RetryPolicy,
 }
 
@@ -263,6 +266,7 @@ impl SessionBuilder {
             on_output: self.on_output,
             listeners: self.listeners,
             terminations,
+            starting: Mutex::default(),
             retry: self.retry,
         };
         Ok(Session { inner: Arc::new(inner) })

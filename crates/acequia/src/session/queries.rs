@@ -11,7 +11,10 @@ use arrow::array::StringArray;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::logical_expr::LogicalPlan;
 use futures::FutureExt;
+use parking_lot::Mutex;
+use std::collections::HashSet;
 use std::sync::Arc;
+use tokio::sync::watch;
 
 /// A query of the session, with what it reads and writes.
 #[derive(Debug)]
@@ -36,6 +39,18 @@ pub(super) enum Output<'a> {
     Own(Box<dyn Sink>),
     /// A connector's; and the table that it fills if it is one in memory.
     Connector(&'a SinkSpec, Arc<MemoryTable>),
+}
+
+/// A name that is taken until the query that has it is one of the session's.
+struct ReservedName<'a> {
+    name: String,
+    starting: &'a Mutex<HashSet<String>>,
+}
+
+impl Drop for ReservedName<'_> {
+    fn drop(&mut self) {
+        self.starting.lock().remove(&self.name);
+    }
 }
 
 /// A query's plan, and how to make it again.
@@ -70,6 +85,8 @@ pub(super) struct QuerySettings {
     pub(super) trigger: Option<Trigger>,
     /// How it bears what may pass, if not as the session says.
     pub(super) retry: Option<RetryPolicy>,
+    /// Says when the query is asked to stop.
+    pub(super) stopping: watch::Sender<bool>,
     /// Where the query stands in its text.
     location: Option<Location>,
 }
@@ -80,7 +97,8 @@ impl QuerySettings {
         let (name, checkpoint) = (options.take("name")?, options.take("checkpoint")?);
         options.finish()?;
         let trigger = query.trigger.map(|(trigger, _)| trigger);
-        Ok(Self { name, checkpoint, trigger, retry: None, location: Some(query.location) })
+        let location = Some(query.location);
+        Ok(Self { name, checkpoint, trigger, location, ..Self::default() })
     }
 }
 
@@ -273,7 +291,8 @@ impl Session {
         settings: QuerySettings,
         output: Output<'_>,
     ) -> Result<Arc<StreamingQuery>> {
-        let name = self.free_query_name(settings.name)?;
+        let reserved = self.reserve_query_name(settings.name)?;
+        let name = reserved.name.clone();
         let streams: Vec<String> = plan.sources.iter().map(|leaf| leaf.stream.name().to_string()).collect();
         let (mode, key, logical) = (plan.mode, plan.key.clone(), plan.logical.clone());
         let sink = match output {
@@ -292,6 +311,7 @@ impl Session {
             sink,
             checkpoint: place.transpose()?,
             trigger: settings.trigger,
+            stopping: settings.stopping,
             policy: self.inner.settings.lock().policy,
             retry: settings.retry.unwrap_or(self.inner.retry),
             clock: Arc::clone(&self.inner.clock),
@@ -304,27 +324,32 @@ impl Session {
         let target = target.to_string();
         let running = RunningQuery { handle: Arc::clone(&handle), streams, target, mode, key, logical };
         self.inner.queries.write().insert(name, Arc::new(running));
+        drop(reserved);
         Ok(handle)
     }
 
-    /// The name as given, or the next free `q1`, `q2`, ...
-    fn free_query_name(&self, given: Option<String>) -> Result<String> {
+    /// The name as given, or the next free `q1`, `q2`, ...; nobody else gets it meanwhile.
+    fn reserve_query_name(&self, given: Option<String>) -> Result<ReservedName<'_>> {
+        let mut starting = self.inner.starting.lock();
         let queries = self.inner.queries.read();
-        let runs = |name: &str| queries.get(name).is_some_and(|query| query.handle.is_active());
-        if let Some(name) = given {
-            return if runs(&name) {
-                Err(Error::invalid(format!(
-                    "a query of this name runs already: `{name}`; STOP QUERY {name} first, or give another name"
-                )))
-            } else {
-                Ok(name)
-            };
-        }
-        let mut number = 1_usize;
-        while queries.contains_key(&format!("q{number}")) {
-            number += 1;
-        }
-        Ok(format!("q{number}"))
+        let name = match given {
+            Some(name) => {
+                let runs = queries.get(&name).is_some_and(|query| query.handle.is_active());
+                if runs || starting.contains(&name) {
+                    return Err(Error::invalid(format!(
+                        "a query of this name runs already: `{name}`; STOP QUERY {name} first, or give another name"
+                    )));
+                }
+                name
+            }
+            None => {
+                let free = |name: &String| !queries.contains_key(name) && !starting.contains(name);
+                let mut names = (1_u64..).map(|number| format!("q{number}"));
+                names.find(free).ok_or_else(|| Error::internal("every name is taken"))?
+            }
+        };
+        starting.insert(name.clone());
+        Ok(ReservedName { name, starting: &self.inner.starting })
     }
 
     pub(super) fn sink_environment(

@@ -203,12 +203,17 @@ impl DataStreamWriter {
             ));
         }
         let (sender, parts) = mpsc::channel(1);
+        let stopping = self.settings.stopping.clone();
         let send = move |batch: Batch| {
-            let sender = sender.clone();
+            let (sender, mut stopping) = (sender.clone(), stopping.subscribe());
             async move {
                 for rows in batch.rows() {
-                    // A stream that is dropped has asked the query to stop.
-                    let _ = sender.send(rows.clone()).await;
+                    // Who stops the query, or drops the stream, reads no more.
+                    tokio::select! {
+                        biased;
+                        _ = sender.send(rows.clone()) => {}
+                        _ = stopping.wait_for(|stopping| *stopping) => break,
+                    }
                 }
                 Ok::<_, Infallible>(())
             }

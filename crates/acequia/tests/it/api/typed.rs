@@ -405,6 +405,22 @@ async fn a_function_is_given_no_row_that_is_filtered_out_before() {
 }
 
 #[tokio::test]
+async fn windows_of_coarser_times_are_still_the_key() {
+    #[derive(Serialize, Deserialize)]
+    struct Sale {
+        item: Option<String>,
+    }
+    let session = super::session().await;
+    let sales = session.table("sales").await.unwrap().as_dataset::<Sale>().unwrap();
+    let counts = sales.map(|sale| (sale.item.unwrap_or_default(), 1_i64)).unwrap().window("1 hour").unwrap();
+    let counts = counts.reduce_by_key(|a, b| a + b).unwrap().write_stream().unwrap();
+    counts.output_mode(Update).to_table("counts").await.unwrap();
+    fill(&session).await;
+    let counts = session.table("counts").await.unwrap().as_dataset::<(Window, String, i64)>().unwrap();
+    assert_eq!(counts.collect().await.unwrap().iter().map(|(_, _, n)| n).sum::<i64>(), 6);
+}
+
+#[tokio::test]
 async fn fields_of_what_is_none_are_null() {
     #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
     struct Point {

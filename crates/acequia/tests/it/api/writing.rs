@@ -275,3 +275,37 @@ async fn busy_queries_end_with_their_session_too() {
     let ended = tokio::time::timeout(Duration::from_secs(20), query.await_termination()).await;
     ended.expect("the query ends, whoever has its handle").unwrap();
 }
+
+#[tokio::test]
+async fn a_stream_with_unread_rows_can_be_stopped() {
+    let session = session().await;
+    let sales = session.table("sales").await.unwrap().select(vec![col("item")]).unwrap();
+    let mut stream = sales.write_stream().to_stream().await.unwrap();
+    for n in 0..5 {
+        session.sql(&format!("INSERT INTO sales (item) VALUES ('{n}')")).await.unwrap();
+    }
+    stream.next().await.unwrap().unwrap();
+    let query = Arc::clone(stream.query());
+    let stopped = tokio::time::timeout(Duration::from_secs(20), query.stop()).await;
+    stopped.expect("it stops").unwrap();
+    while let Some(rows) = stream.next().await {
+        rows.unwrap();
+    }
+    assert!(stream.next().await.is_none());
+}
+
+#[tokio::test]
+async fn queries_that_start_together_have_names_of_their_own() {
+    let session = session().await;
+    let start =
+        async || session.table("sales").await.unwrap().write_stream().format("blackhole").start().await;
+    let (one, two) = tokio::join!(start(), start());
+    assert_ne!(one.unwrap().name(), two.unwrap().name());
+    assert_eq!(session.streams().active().len(), 2);
+    let named = async || {
+        let writer = session.table("sales").await.unwrap().write_stream().query_name("same");
+        writer.format("blackhole").start().await
+    };
+    let (one, two) = tokio::join!(named(), named());
+    assert_eq!([one, two].iter().filter(|started| started.is_ok()).count(), 1);
+}

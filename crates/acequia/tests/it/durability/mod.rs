@@ -215,6 +215,7 @@ impl World {
             clock: Arc::new(self.clock.clone()) as Arc<dyn Clock>,
             target: "recording".to_string(),
             listeners: Arc::default(),
+            stopping: Default::default(),
         })
     }
 
