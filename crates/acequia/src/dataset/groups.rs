@@ -117,10 +117,11 @@ impl<T: Row> Dataset<T> {
 
 impl<K: Row, T: Row> KeyValueGroups<K, T> {
     /// Hands the rows of each key to a processor with state. In `Append` mode what it emits is new; in `Update` mode it
-    /// replaces what was emitted before, so that the query writes in that mode too and nothing above keeps state.
+    /// means a new version to the program that reads it, so that the query writes in that mode too and nothing above
+    /// keeps state; the engine knows no key of it, and a table keeps every version.
     ///
-    /// With [`TimeMode::EventTime`] rows below the watermark are late. The output has no event time of its own; where it
-    /// has one, say so by [`DataFrame::with_watermark`].
+    /// With [`TimeMode::EventTime`] rows below the watermark are late. The output has no event time of its own; where the
+    /// input has no watermark, one can be declared by [`DataFrame::with_watermark`].
     ///
     /// ```
     /// use acequia::{KeyContext, OutputMode, Result, Session, StatefulProcessor, TimeMode, ValueState, Variables};

@@ -189,8 +189,9 @@ fn columns_follow_from_the_type() {
     );
     assert_eq!(find("maybe_at").map(|(_, nullable)| nullable), Some(true));
     assert_eq!(find("skipped"), None);
+    // What is NULL has fields that are NULL.
     let point = Fields::from(vec![
-        Field::new("x", DataType::Float64, false),
+        Field::new("x", DataType::Float64, true),
         Field::new("label", DataType::Utf8, true),
     ]);
     assert_eq!(find("maybe_point"), Some((DataType::Struct(point), true)));
