@@ -32,8 +32,7 @@ impl History {
     pub async fn state(&self, batch: Option<BatchId>) -> Result<(CommitRecord, StateReader)> {
         let logs = Logs { store: &*self.store, prefix: &self.prefix };
         let commits = logs.numbers("commits").await?;
-        let none =
-            || Error::invalid(format!("no batch was committed in this checkpoint: path=`{}`", self.prefix));
+        let none = || Error::invalid("no batch was committed yet");
         let last = commits.last().copied().ok_or_else(none)?;
         let number = batch.map_or(last, |batch| batch.0);
         let Some((commit, _)) = logs.read::<CommitRecord>("commits", number).await? else {

@@ -2,6 +2,7 @@
 
 use super::rows::{Row, RowCodec};
 use super::typed::Dataset;
+use crate::catalog;
 use crate::runtime::StreamingQuery;
 use crate::session::{Batch, DataStreamWriter, ForeachWriter, QueryStream, Session, UserError};
 use acequia_core::{BatchId, Result};
@@ -13,13 +14,13 @@ use std::sync::Arc;
 /// A stream that the program feeds with values: [`Session::memory_stream`].
 pub struct MemoryInput<T> {
     session: Session,
-    name: String,
+    stream: Arc<catalog::Stream>,
     codec: RowCodec<T>,
 }
 
 impl<T> fmt::Debug for MemoryInput<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MemoryInput").field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("MemoryInput").field("stream", &self.stream.name()).finish_non_exhaustive()
     }
 }
 
@@ -29,19 +30,21 @@ impl<T: Row> MemoryInput<T> {
     /// # Errors
     /// As [`RowCodec::encode`].
     pub fn append(&self, values: &[T]) -> Result<()> {
-        self.session.append(&self.name, vec![self.codec.encode(values)?])
+        self.session.append_to(&self.stream, vec![self.codec.encode(values)?])
     }
 }
 
 impl Session {
-    /// A stream of this name that the program feeds with values, and the values to come.
+    /// A stream of this name that the program feeds with values, and the values to come. They are kept as long as the
+    /// stream, for queries that start later.
     ///
     /// # Errors
     /// `Unsupported` for a type that has no columns; `Invalid` when the name is taken.
     pub async fn memory_stream<T: Row>(&self, name: &str) -> Result<(MemoryInput<T>, Dataset<T>)> {
         let codec = RowCodec::<T>::try_new()?;
         let frame = self.read_stream().name(name).schema(Arc::clone(codec.schema())).load().await?;
-        let input = MemoryInput { session: self.clone(), name: name.to_string(), codec };
+        let stream = self.catalog().stream(name)?;
+        let input = MemoryInput { session: self.clone(), stream, codec };
         Ok((input, frame.as_dataset()?))
     }
 

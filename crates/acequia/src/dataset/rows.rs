@@ -1,8 +1,9 @@
 //! Rust values as rows of Arrow columns and back: [`RowCodec`].
 //!
 //! The columns follow from the type alone ([`super::probe`]); the values are moved by `serde_arrow`. Columns of nearly
-//! the same type (Utf8View for Utf8, Int32 for Int64) are cast on the way back as long as no value changes; a float is
-//! not cut to an integer, nor a text parsed.
+//! the same type (Utf8View for Utf8, Int32 for Int64) are cast on the way back, as far as Spark casts by itself: an
+//! integer may become a float, which rounds those above 2^53, but a float is cut neither to an integer nor to a shorter
+//! one, a time not to a coarser unit, and no text is parsed.
 
 use super::guard::without_panic;
 use super::probe::probe;
@@ -241,11 +242,12 @@ pub(super) fn keeps_values(from: &DataType, to: &DataType) -> bool {
         (D::Dictionary(_, from), _) => keeps_values(from, to),
         (from, to) if from.is_string() => to.is_string(),
         (from, to) if from.is_integer() => to.is_integer() || to.is_floating(),
-        (from, to) if from.is_floating() => to.is_floating(),
-        (D::Decimal128(..) | D::Decimal256(..), to) => to.is_floating(),
-        (D::Timestamp(..), D::Timestamp(..)) => true,
-        (D::Date32 | D::Date64, D::Date32 | D::Date64) => true,
-        (D::Time32(_) | D::Time64(_), D::Time32(_) | D::Time64(_)) => true,
+        (from, to) if from.is_floating() => {
+            to.is_floating() && from.primitive_width() <= to.primitive_width()
+        }
+        (D::Timestamp(from, _), D::Timestamp(to, _)) => from <= to,
+        (D::Time32(from) | D::Time64(from), D::Time32(to) | D::Time64(to)) => from <= to,
+        (D::Date32, D::Date64) => true,
         (D::Binary | D::LargeBinary | D::BinaryView | D::FixedSizeBinary(_), D::Binary) => true,
         (D::List(from) | D::LargeList(from) | D::FixedSizeList(from, _) | D::ListView(from), D::List(to)) => {
             keeps_values(from.data_type(), to.data_type())

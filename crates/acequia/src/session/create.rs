@@ -136,6 +136,13 @@ impl Session {
         Ok(StatementOutput::Done(format!("{what} `{name}` dropped")))
     }
 
+    /// Makes the name of a view free whose query has ended.
+    pub(super) async fn drop_ended_view(&self, name: &str) -> Result<()> {
+        let Some(view) = self.inner.catalog.find_view(name) else { return Ok(()) };
+        let runs = self.active_queries().iter().any(|query| query.handle.name() == view.query());
+        if runs { Ok(()) } else { self.drop_view(name).await }
+    }
+
     async fn drop_view(&self, name: &str) -> Result<()> {
         let view = self.inner.catalog.view(name)?;
         self.stop_query(view.query(), true).await?;

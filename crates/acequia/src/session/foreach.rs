@@ -16,7 +16,7 @@ use futures::future::BoxFuture;
 use parking_lot::Mutex;
 use std::any::Any;
 use std::fmt;
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 /// What a program's own code may fail with: anything that is an error. An [`Error`] of this crate keeps its kind, so
@@ -76,8 +76,8 @@ impl Batch {
 /// Takes the rows of a query, batch by batch, as Spark's `ForeachWriter` does. `R` is what it takes at a time: some
 /// rows as a [`RecordBatch`].
 ///
-/// In every batch `open` is called once; unless it answers false, `process` and `delete` for the rows; and `close` at
-/// the end, with the error if one of them failed.
+/// In every batch `open` is called once; unless it answers false, `process` and `delete` for the rows; and, unless `open`
+/// failed, `close` at the end, with the error if one of them failed or panicked.
 ///
 /// ```
 /// use acequia::{BatchId, ForeachWriter, UserError};
@@ -171,14 +171,17 @@ impl ForeachSink {
 }
 
 fn write(writer: &mut impl ForeachWriter<RecordBatch>, batch: &Batch) -> Result<(), UserError> {
-    if !writer.open(batch.id)? {
-        return Ok(());
-    }
-    // Rows that are gone go first: a key may be among both.
-    let written = batch
-        .deletes()
-        .try_for_each(|rows| writer.delete(rows.clone()))
-        .and_then(|()| batch.rows().try_for_each(|rows| writer.process(rows.clone())));
+    let wanted = writer.open(batch.id)?;
+    let mut write = || {
+        if !wanted {
+            return Ok(());
+        }
+        // Rows that are gone go first: a key may be among both.
+        batch.deletes().try_for_each(|rows| writer.delete(rows.clone()))?;
+        batch.rows().try_for_each(|rows| writer.process(rows.clone()))
+    };
+    let written = catch_unwind(AssertUnwindSafe(&mut write));
+    let written = written.unwrap_or_else(|panic| Err(panicked(panic.as_ref())));
     let closed = writer.close(written.as_ref().err());
     written.and(closed)
 }

@@ -67,6 +67,7 @@ use indexmap::IndexMap;
 use parking_lot::{Mutex, RwLock};
 use std::collections::HashSet;
 use std::panic::AssertUnwindSafe;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Weak};
 
 /// What a statement gave.
@@ -133,6 +134,8 @@ pub(crate) struct Inner {
     catalog: Catalog,
     queries: Arc<RwLock<IndexMap<String, Arc<RunningQuery>>>>,
     steps: StepCounter,
+    /// How many names of streams were made up.
+    unnamed_streams: AtomicU64,
     transaction: Mutex<Option<insert::Transaction>>,
     split: StepSplit,
     held: Mutex<insert::StreamRows>,
@@ -256,6 +259,7 @@ impl SessionBuilder {
             catalog: Catalog::default(),
             queries,
             steps: StepCounter::default(),
+            unnamed_streams: AtomicU64::default(),
             transaction: Mutex::default(),
             split: self.split,
             held: Mutex::default(),

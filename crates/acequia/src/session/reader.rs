@@ -12,6 +12,7 @@ use datafusion::datasource::MemTable;
 use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
 use datafusion::sql::sqlparser::ast::{Ident, ObjectName};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// What files can hold.
 const FILE_FORMATS: [&str; 5] = ["json", "csv", "parquet", "arrow", "text"];
@@ -100,7 +101,7 @@ impl DataStreamReader {
     pub async fn load(self) -> Result<DataFrame> {
         let name = match self.name {
             Some(name) => name,
-            None => format!("stream_{}", self.session.inner.catalog.streams().len() + 1),
+            None => self.session.free_stream_name(),
         };
         self.session.check_free(&name)?;
         let mut options = Options::new(format!("stream `{name}`"));
@@ -184,12 +185,27 @@ impl Session {
         Ok(DataFrame::new(self.clone(), datafusion::prelude::DataFrame::new(self.state(), plan)))
     }
 
+    /// The next of `stream_1`, `stream_2`, ... that was never given out, and that nothing else is called.
+    fn free_stream_name(&self) -> String {
+        loop {
+            let number = self.inner.unnamed_streams.fetch_add(1, Ordering::Relaxed) + 1;
+            let name = format!("stream_{number}");
+            if self.check_free(&name).is_ok() {
+                return name;
+            }
+        }
+    }
+
     /// Hands rows to an in-memory stream as one micro-batch.
     ///
     /// # Errors
     /// `Invalid` when the stream is not there or has a connector, and for rows with other columns.
     pub fn append(&self, stream: &str, rows: Vec<RecordBatch>) -> Result<()> {
         let stream = self.inner.catalog.stream(stream)?;
+        self.append_to(&stream, rows)
+    }
+
+    pub(crate) fn append_to(&self, stream: &Stream, rows: Vec<RecordBatch>) -> Result<()> {
         let Some(memory) = stream.memory() else {
             return Err(Error::invalid(format!(
                 "rows of stream `{}` come from its connector",

@@ -5,6 +5,7 @@ use crate::runtime::CheckpointPlace;
 use acequia_core::state::TableDef;
 use acequia_core::{BatchId, Error, OperatorId, Result};
 use acequia_state::{History, StateReader};
+use std::path::Path;
 
 /// Describes a table of a query's state; [`DataStateReader::load`] reads it.
 #[derive(Debug, Clone)]
@@ -72,8 +73,13 @@ impl DataStateReader {
     /// `Invalid` when the checkpoint has no such batch or table, or several tables of which none is chosen, naming
     /// them; `Data` for damage.
     pub async fn load(self) -> Result<DataFrame> {
+        // Opening a directory would make it.
+        if !self.checkpoint.contains("://") && !Path::new(&self.checkpoint).is_dir() {
+            return Err(Error::invalid(format!("there is no checkpoint: path=`{}`", self.checkpoint)));
+        }
         let place = CheckpointPlace::open(&self.checkpoint, &self.session.inner.disk)?;
-        let (_, reader) = History::new(place.store, place.prefix).state(self.batch).await?;
+        let read = History::new(place.store, place.prefix).state(self.batch).await;
+        let (_, reader) = read.map_err(|e| e.context(format!("checkpoint `{}`", self.checkpoint)))?;
         let table = self.chosen(&reader)?;
         let mut rows = Vec::new();
         let mut each = |batch| {

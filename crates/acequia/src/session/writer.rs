@@ -8,8 +8,10 @@ use crate::sql::Trigger;
 use acequia_connectors::sinks::{MemoryTable, SinkSpec};
 use acequia_core::{Error, Options, OutputMode, Result};
 use arrow::array::RecordBatch;
+use arrow::datatypes::Schema;
 use datafusion::logical_expr::LogicalPlan;
 use futures::FutureExt;
+use std::collections::HashSet;
 use std::convert::Infallible;
 use std::sync::Arc;
 use tokio::sync::mpsc;
@@ -21,7 +23,7 @@ use tokio::sync::mpsc;
 pub struct DataStreamWriter {
     session: Session,
     plan: LogicalPlan,
-    connector: String,
+    connector: Option<String>,
     options: Vec<(String, String)>,
     mode: Option<OutputMode>,
     settings: QuerySettings,
@@ -30,13 +32,13 @@ pub struct DataStreamWriter {
 impl DataStreamWriter {
     pub(super) fn new(session: Session, plan: LogicalPlan) -> Self {
         let settings = QuerySettings::default();
-        Self { session, plan, connector: "console".to_string(), options: vec![], mode: None, settings }
+        Self { session, plan, connector: None, options: vec![], mode: None, settings }
     }
 
     /// The connector, as `parquet`; `console` by default.
     #[must_use]
     pub fn format(mut self, connector: impl Into<String>) -> Self {
-        self.connector = connector.into();
+        self.connector = Some(connector.into());
         self
     }
 
@@ -94,28 +96,32 @@ impl DataStreamWriter {
     /// # Errors
     /// `Unsupported` for what is not incremental; `Invalid` for options; those of checkpoint, sources and sink.
     pub async fn start(mut self) -> Result<Arc<StreamingQuery>> {
-        if self.connector.eq_ignore_ascii_case("memory") {
+        let connector = self.connector.take().unwrap_or_else(|| "console".to_string());
+        if connector.eq_ignore_ascii_case("memory") {
             let no_name = || Error::invalid("a memory table is called as its query; give a query_name()");
             let table = self.settings.name.clone().ok_or_else(no_name)?;
             return self.to_table(&table).await;
         }
-        let mut options = Options::new(format!("sink `{}`", self.connector));
+        let mut options = Options::new(format!("sink `{connector}`"));
         for (key, value) in std::mem::take(&mut self.options) {
             options.insert(&key, value)?;
         }
-        let spec = SinkSpec { connector: self.connector.clone(), name: self.connector.clone(), options };
-        self.start_with(Output::Connector(&spec, MemoryTable::new())).await
+        let spec = SinkSpec { name: connector.clone(), connector, options };
+        self.start_with(&spec.name, Output::Connector(&spec, MemoryTable::new())).await
     }
 
     /// Starts the query that keeps a table of this name in memory: a materialized view, which SQL and
     /// [`Session::table`] read.
     ///
     /// # Errors
-    /// As [`DataStreamWriter::start`]; `Invalid` when the name is taken.
+    /// As [`DataStreamWriter::start`]; `Invalid` when the name is taken, other than by such a table whose query has ended,
+    /// and when two columns have one name.
     pub async fn to_table(self, name: &str) -> Result<Arc<StreamingQuery>> {
         self.expect_no_options("a table in memory")?;
+        self.session.drop_ended_view(name).await?;
         self.session.check_free(name)?;
         let planned = self.planned().await?;
+        expect_distinct_names(&planned.plan.sink_schema())?;
         self.session.start_view(name.to_string(), String::new(), planned, self.settings).await
     }
 
@@ -155,7 +161,7 @@ impl DataStreamWriter {
     {
         self.expect_no_options("foreach_batch")?;
         let sink = ForeachSink::batches(&self.session, "foreach_batch", f);
-        self.start_with(Output::Own(Box::new(sink))).await
+        self.start_with("foreach_batch", Output::Own(Box::new(sink))).await
     }
 
     /// Starts the query and gives this writer every batch, as [`DataStreamWriter::foreach_batch`].
@@ -165,7 +171,7 @@ impl DataStreamWriter {
     pub async fn foreach(self, writer: impl ForeachWriter<RecordBatch>) -> Result<Arc<StreamingQuery>> {
         self.expect_no_options("foreach")?;
         let sink = ForeachSink::writer(&self.session, writer);
-        self.start_with(Output::Own(Box::new(sink))).await
+        self.start_with("foreach", Output::Own(Box::new(sink))).await
     }
 
     /// Starts the query and gives its output as a `Stream` of this program. The query waits while nobody reads, and
@@ -228,20 +234,33 @@ impl DataStreamWriter {
         without_panic(Planned::new(&self.session, self.plan.clone(), self.mode).boxed()).await
     }
 
-    async fn start_with(self, output: Output<'_>) -> Result<Arc<StreamingQuery>> {
+    async fn start_with(self, target: &str, output: Output<'_>) -> Result<Arc<StreamingQuery>> {
         let planned = self.planned().await?;
-        let target = match &output {
-            Output::Own(_) => "foreach",
-            Output::Connector(..) => self.connector.as_str(),
-        };
         self.session.start_query(target, planned, self.settings, output).await
     }
 
-    /// Options would be silently ignored.
+    /// They would be silently ignored.
     fn expect_no_options(&self, what: &str) -> Result<()> {
-        match self.options.first() {
-            Some((key, _)) => Err(Error::invalid(format!("{what} takes no options: `{key}`; leave it out"))),
-            None => Ok(()),
+        match (&self.connector, self.options.first()) {
+            (Some(connector), _) => {
+                Err(Error::invalid(format!("{what} takes no format: `{connector}`; leave it out")))
+            }
+            (None, Some((key, _))) => {
+                Err(Error::invalid(format!("{what} takes no options: `{key}`; leave it out")))
+            }
+            (None, None) => Ok(()),
         }
+    }
+}
+
+/// Columns of a table are found by their names.
+fn expect_distinct_names(schema: &Schema) -> Result<()> {
+    let mut names = HashSet::new();
+    match schema.fields().iter().find(|field| !names.insert(field.name())) {
+        Some(twice) => Err(Error::invalid(format!(
+            "two columns of the table would have one name: `{}`; select() one of them under an alias",
+            twice.name()
+        ))),
+        None => Ok(()),
     }
 }

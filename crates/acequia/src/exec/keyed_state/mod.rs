@@ -25,7 +25,7 @@ use super::route::{RouteColumn, RouteValue};
 use super::{BatchContext, Operator, TimeBound};
 use acequia_core::state::{Stateful, TableDef, TableDelta};
 use acequia_core::{Error, OperatorId, Result, Timestamp, Watermark};
-use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, UInt32Array};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, StructArray, UInt32Array};
 use arrow::compute::{concat_batches, filter_record_batch, take};
 use arrow::datatypes::{DataType, Fields, SchemaRef};
 use arrow::row::{OwnedRow, RowConverter, Rows, SortField};
@@ -243,7 +243,7 @@ impl KeyedStateOperator {
 
     /// Keys as comparable bytes; 0.0 and -0.0 are one key, as in GROUP BY.
     fn encode(&self, keys: &ArrayRef) -> Result<Rows> {
-        Ok(self.converter.convert_columns(&[normalize_float_zero(keys)])?)
+        Ok(self.converter.convert_columns(&[with_one_zero(keys)?])?)
     }
 
     fn handle_rows(&mut self, rows: &RecordBatch) -> Result<RecordBatch> {
@@ -281,6 +281,14 @@ impl KeyedStateOperator {
         let mut columns = self.converter.convert_rows(ids.map(OwnedRow::row))?;
         columns.pop().ok_or_else(|| Error::internal("a key has no column"))
     }
+}
+
+/// The same with 0.0 for -0.0, in the fields of structs too.
+fn with_one_zero(keys: &ArrayRef) -> Result<ArrayRef> {
+    let Some(key) = keys.as_struct_opt() else { return Ok(normalize_float_zero(keys)) };
+    let columns = key.columns().iter().map(with_one_zero).collect::<Result<_>>()?;
+    let (fields, nulls) = (key.fields().clone(), key.nulls().cloned());
+    Ok(Arc::new(StructArray::try_new_with_length(fields, columns, nulls, key.len())?))
 }
 
 impl Operator for KeyedStateOperator {

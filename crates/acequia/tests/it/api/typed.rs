@@ -468,6 +468,17 @@ async fn mistakes_of_types_and_panics_are_told() {
     assert!(error.message().contains("column=`shop`"), "{error}");
     let error = sales().await.as_dataset::<Level>().unwrap_err();
     assert!(error.message().contains("`value`"), "{error}");
+    let lossy = session.frame("SELECT 1e300 AS value").await.unwrap().as_dataset::<f32>().unwrap_err();
+    assert!(lossy.message().contains("cast it"), "{lossy}");
+    let finer = session.frame("SELECT to_timestamp_nanos(1) AS value").await.unwrap();
+    assert!(finer.as_dataset::<NaiveDateTime>().unwrap_err().message().contains("cast it"));
+    let (old, _) = session.memory_stream::<i64>("replaced").await.unwrap();
+    session.sql("DROP STREAM replaced").await.unwrap();
+    let (_new, values) = session.memory_stream::<i64>("replaced").await.unwrap();
+    let query = values.write_stream().unwrap().to_table("values").await.unwrap();
+    old.append(&[1]).unwrap();
+    query.process_all_available().await.unwrap();
+    assert!(table(&session, "values").await.is_empty(), "rows of another stream");
     assert_eq!(RowCodec::<u128>::try_new().unwrap_err().kind(), ErrorKind::Unsupported);
     #[derive(Serialize, Deserialize)]
     struct Sale {

@@ -244,8 +244,12 @@ async fn a_trigger_keeps_its_beat_and_makes_up_for_a_slow_batch_once() {
         assert_eq!(times.lock().len(), count, "before minute {minutes}");
         clock.advance(Duration::from_micros(1));
     };
-    // Asked at once for what there is; nothing.
-    tokio::time::sleep(Duration::from_millis(50)).await;
+    // It has asked once for what there is; nothing.
+    let began = Instant::now();
+    while query.status().message != "waiting for the next trigger" {
+        assert!(began.elapsed() < Duration::from_secs(30), "{:?}", query.status());
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
     put(0).await;
     nothing_until(60).await;
     ran(1).await;

@@ -158,8 +158,82 @@ async fn a_writer_is_opened_given_rows_and_closed_in_every_batch() {
     query.stop().await.unwrap();
     assert_eq!(
         *told.lock(),
-        ["open 0", "| tea | 1 |", "close false", "open 1", "open 2", "gone | tea | 1 |", "close false"]
+        [
+            "open 0",
+            "| tea | 1 |",
+            "close false",
+            "open 1",
+            "close false",
+            "open 2",
+            "gone | tea | 1 |",
+            "close false"
+        ]
     );
+}
+
+/// Wants nothing of batch 0, and panics over batch 1.
+struct Reluctant(Arc<Mutex<Vec<String>>>);
+
+impl ForeachWriter<RecordBatch> for Reluctant {
+    fn open(&mut self, batch: BatchId) -> Result<bool, UserError> {
+        Ok(batch != BatchId(0))
+    }
+    fn process(&mut self, _rows: RecordBatch) -> Result<(), UserError> {
+        panic!("no ink")
+    }
+    fn close(&mut self, error: Option<&UserError>) -> Result<(), UserError> {
+        self.0.lock().push(error.map_or_else(|| "well".to_string(), ToString::to_string));
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_writer_is_closed_whatever_it_did() {
+    let session = session().await;
+    let told = Arc::new(Mutex::new(vec![]));
+    let writer = session.table("sales").await.unwrap().write_stream();
+    let query = writer.foreach(Reluctant(Arc::clone(&told))).await.unwrap();
+    for _ in 0..2 {
+        session.sql("INSERT INTO sales (item) VALUES ('tea')").await.unwrap();
+    }
+    let error = query.await_termination().await.unwrap_err();
+    assert!(error.message().contains("it panicked: no ink"), "{error}");
+    assert_eq!(*told.lock(), ["well", "it panicked: no ink"]);
+}
+
+#[tokio::test]
+async fn a_table_whose_query_has_ended_is_begun_anew() {
+    let session = session().await;
+    let start = async || {
+        session
+            .table("sales")
+            .await
+            .unwrap()
+            .select(vec![col("item")])
+            .unwrap()
+            .write_stream()
+            .to_table("t")
+            .await
+    };
+    let query = start().await.unwrap();
+    assert!(start().await.is_err(), "it is being written");
+    query.stop().await.unwrap();
+    start().await.unwrap();
+    fill(&session).await;
+    assert_eq!(table(&session, "t").await.len(), 6);
+}
+
+#[tokio::test]
+async fn unnamed_streams_never_share_a_name() {
+    let session = Session::new().unwrap();
+    session.sql("CREATE TABLE stream_2 (k BIGINT)").await.unwrap();
+    let load = async || session.read_stream().format("rate").load().await.map(|_| ());
+    let (one, two) = tokio::join!(load(), load());
+    one.and(two).unwrap();
+    session.sql("DROP STREAM stream_1").await.unwrap();
+    load().await.unwrap();
+    let names: Vec<String> = session.catalog().streams().iter().map(|s| s.name().to_string()).collect();
+    assert_eq!(names, ["stream_3", "stream_4"]);
 }
 
 #[tokio::test]
@@ -218,6 +292,18 @@ async fn what_output_cannot_be_is_refused() {
     assert!(message(nameless).contains("query_name()"));
     let taken = sales().await.to_table("visits").await.unwrap_err();
     assert!(message(taken).contains("name is taken"));
+    let format = sales().await.format("parquet").to_table("t").await.unwrap_err();
+    assert!(message(format).contains("takes no format: `parquet`"));
+    let both = session.table("sales").await.unwrap().join(
+        session.table("sales").await.unwrap(),
+        JoinType::Inner,
+        &["shop"],
+    );
+    let twice = both.unwrap().write_stream().to_table("t").await.unwrap_err();
+    assert!(message(twice).contains("two columns of the table would have one name: `item`"));
+    let nowhere = tempfile::tempdir().unwrap().path().join("nowhere");
+    let missing = session.read_state(nowhere.to_str().unwrap()).load().await.unwrap_err();
+    assert!(message(missing).contains("there is no checkpoint") && !nowhere.exists());
 }
 
 #[tokio::test]
