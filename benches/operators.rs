@@ -66,6 +66,7 @@ fn at(batch: u64) -> BatchContext {
         batch: BatchId(batch),
         watermark,
         late_watermark: watermark,
+        previous_watermark: watermark,
         batch_time: Timestamp(0),
         durable: false,
     }

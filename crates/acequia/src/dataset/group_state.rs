@@ -165,8 +165,8 @@ impl<K: Row, T: Row> KeyValueGroups<K, T> {
         self.transform_with_state(GroupsWithState { f, of: PhantomData }, timeout, mode)
     }
 
-    /// Calls a function with the rows of each key and what is kept of it; it emits one row, which replaces the one that
-    /// was emitted for the key before.
+    /// Calls a function with the rows of each key and what is kept of it; it emits one row, a new
+    /// version of the one that was emitted for the key before ([`KeyValueGroups::transform_with_state`] in `Update` mode).
     ///
     /// # Errors
     /// As [`KeyValueGroups::transform_with_state`].

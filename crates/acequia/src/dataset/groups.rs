@@ -25,6 +25,8 @@ pub struct KeyValueGroups<K, T> {
     /// The columns `key`, `row`, and `time` if there is an event time.
     keyed: LogicalPlan,
     timed: bool,
+    /// The event-time column of what processors emit.
+    emitted_time: Option<String>,
     of: PhantomData<fn() -> (K, T)>,
 }
 
@@ -98,7 +100,8 @@ impl DataFrame {
         let columns = [key.alias("key"), row.alias("row")].into_iter().chain(time);
         let keyed =
             LogicalPlanBuilder::from(plan.clone()).project(columns).and_then(LogicalPlanBuilder::build);
-        Ok(KeyValueGroups { keyed: keyed.map_err(from_datafusion)?, frame: self, timed, of: PhantomData })
+        let keyed = keyed.map_err(from_datafusion)?;
+        Ok(KeyValueGroups { keyed, frame: self, timed, emitted_time: None, of: PhantomData })
     }
 }
 
@@ -116,12 +119,21 @@ impl<T: Row> Dataset<T> {
 }
 
 impl<K: Row, T: Row> KeyValueGroups<K, T> {
+    /// Makes a column of what a processor will emit its event time, for windows and other state above (Spark's
+    /// `eventTimeColumnName`). The watermark is that of the input, so no row may be emitted below it: not before the
+    /// time of the row or timer that is being handled.
+    #[must_use]
+    pub fn emitted_time(mut self, column: impl Into<String>) -> Self {
+        self.emitted_time = Some(column.into());
+        self
+    }
+
     /// Hands the rows of each key to a processor with state. In `Append` mode what it emits is new; in `Update` mode it
     /// means a new version to the program that reads it, so that the query writes in that mode too and nothing above
     /// keeps state; the engine knows no key of it, and a table keeps every version.
     ///
-    /// With [`TimeMode::EventTime`] rows below the watermark are late. The output has no event time of its own; where the
-    /// input has no watermark, one can be declared by [`DataFrame::with_watermark`].
+    /// With [`TimeMode::EventTime`] rows below the watermark are late. The output has an event time by
+    /// [`KeyValueGroups::emitted_time`] or, where the input has no watermark, by [`DataFrame::with_watermark`].
     ///
     /// ```
     /// use acequia::{KeyContext, OutputMode, Result, Session, StatefulProcessor, TimeMode, ValueState, Variables};
@@ -168,7 +180,8 @@ impl<K: Row, T: Row> KeyValueGroups<K, T> {
     /// ```
     ///
     /// # Errors
-    /// What the processor's `init` gives; `Invalid` for another mode of output.
+    /// What the processor's `init` gives; `Invalid` for another mode of output, and for an event time that is not
+    /// among the columns, not a timestamp, or has no watermark to follow.
     pub fn transform_with_state<P>(self, processor: P, time: TimeMode, mode: OutputMode) -> Result<DataFrame>
     where
         P: StatefulProcessor<Key = K, Input = T>,
@@ -232,7 +245,11 @@ impl<K: Row, T: Row> KeyValueGroups<K, T> {
         time: Option<usize>,
         mode: OutputMode,
     ) -> Result<DataFrame> {
-        let plan = TransformWithState::try_new(plan, processor, initial, time, mode)?.into_plan();
+        let node = TransformWithState::try_new(plan, processor, initial, time, mode)?;
+        let plan = match &self.emitted_time {
+            Some(column) => node.into_timed_plan(column)?,
+            None => node.into_plan(),
+        };
         self.frame.transform(|frame| Ok(BatchFrame::new(frame.into_parts().0, plan)))
     }
 }

@@ -71,7 +71,7 @@ impl<K: Row, V: Row> Dataset<(K, V)> {
     /// As [`Dataset::join`], and once each value whose key the other side does not have.
     ///
     /// # Errors
-    /// As [`Dataset::filter`].
+    /// As [`Dataset::filter`]; `Unsupported` for a `W` that is an `Option`, which could not be told from a missing one.
     pub fn left_outer_join<W: Row>(self, other: Dataset<(K, W)>) -> Result<Joined<K, V, Option<W>>> {
         self.joined(other, JoinType::Left)?.as_dataset()
     }
@@ -79,7 +79,7 @@ impl<K: Row, V: Row> Dataset<(K, V)> {
     /// As [`Dataset::join`], and once each value of the other side whose key this one does not have.
     ///
     /// # Errors
-    /// As [`Dataset::filter`].
+    /// As [`Dataset::left_outer_join`], for `V`.
     pub fn right_outer_join<W: Row>(self, other: Dataset<(K, W)>) -> Result<Joined<K, Option<V>, W>> {
         self.joined(other, JoinType::Right)?.as_dataset()
     }
@@ -87,7 +87,7 @@ impl<K: Row, V: Row> Dataset<(K, V)> {
     /// As [`Dataset::join`], and once each value of both sides whose key the other one does not have.
     ///
     /// # Errors
-    /// As [`Dataset::filter`].
+    /// As [`Dataset::left_outer_join`], for `V` and `W`.
     pub fn full_outer_join<W: Row>(self, other: Dataset<(K, W)>) -> Result<Joined<K, Option<V>, Option<W>>> {
         self.joined(other, JoinType::Full)?.as_dataset()
     }

@@ -2,15 +2,15 @@
 //!
 //! The columns follow from the type alone ([`super::probe`]); the values are moved by `serde_arrow`. Columns of nearly
 //! the same type (Utf8View for Utf8, Int32 for Int64) are cast on the way back, as far as Spark casts by itself: an
-//! integer may become a float, which rounds those above 2^53, but a float is cut neither to an integer nor to a shorter
-//! one, a time not to a coarser unit, and no text is parsed.
+//! integer may become a float, which rounds those above 2^53, and a time is cut to microseconds, but to no coarser unit; a
+//! float is cut neither to an integer nor to a shorter one, and no text is parsed.
 
 use super::guard::without_panic;
 use super::probe::probe;
 use acequia_core::{Error, Result};
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StructArray};
 use arrow::compute::{CastOptions, cast_with_options};
-use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef, TimeUnit};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -245,8 +245,10 @@ pub(super) fn keeps_values(from: &DataType, to: &DataType) -> bool {
         (from, to) if from.is_floating() => {
             to.is_floating() && from.primitive_width() <= to.primitive_width()
         }
-        (D::Timestamp(from, _), D::Timestamp(to, _)) => from <= to,
-        (D::Time32(from) | D::Time64(from), D::Time32(to) | D::Time64(to)) => from <= to,
+        (D::Timestamp(from, _), D::Timestamp(to, _))
+        | (D::Time32(from) | D::Time64(from), D::Time32(to) | D::Time64(to)) => {
+            from <= to || *to == TimeUnit::Microsecond
+        }
         (D::Date32, D::Date64) => true,
         (D::Binary | D::LargeBinary | D::BinaryView | D::FixedSizeBinary(_), D::Binary) => true,
         (D::List(from) | D::LargeList(from) | D::FixedSizeList(from, _) | D::ListView(from), D::List(to)) => {

@@ -366,6 +366,7 @@ mod tests {
             batch: BatchId(0),
             watermark,
             late_watermark: watermark,
+            previous_watermark: Watermark(None),
             batch_time: Timestamp(0),
             durable: true,
         }

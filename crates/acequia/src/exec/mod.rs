@@ -64,6 +64,9 @@ pub struct BatchContext {
     /// The watermark by which rows are late: the one in force, or, for an operator that reads what another one emits,
     /// that of the batch before, since what the current one made final is emitted only now.
     pub late_watermark: Watermark,
+    /// The watermark in force in the batch before: what an operator emits with an event time must not be below it, as
+    /// those that read it take rows from there on.
+    pub previous_watermark: Watermark,
     /// The batch's time: what `now()` and `PROCTIME()` give.
     pub batch_time: Timestamp,
     /// Whether [`Stateful::take_deltas`] will be called after this batch. Without a durable checkpoint no operator

@@ -406,6 +406,7 @@ pub(super) fn at(batch: u64, watermark: Option<i64>) -> BatchContext {
         batch: BatchId(batch),
         watermark: Watermark(watermark.map(Timestamp)),
         late_watermark: Watermark(watermark.map(Timestamp)),
+        previous_watermark: Watermark(None),
         batch_time: Timestamp(0),
         durable: true,
     }

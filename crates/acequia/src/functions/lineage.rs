@@ -5,7 +5,7 @@
 //!
 //! | node | output columns |
 //! |---|---|
-//! | watermark mark | its column: event time |
+//! | watermark mark | its column: event time, of the mark's own watermark or of all below |
 //! | projection | column, alias, `start`/`end` of a window, window of a time, monotone function of one; else lost |
 //! | filter, alias, sort, DISTINCT, drop duplicates | as the input |
 //! | OVER | columns by which all of its windows are partitioned; others change with later rows: lost |
@@ -106,7 +106,7 @@ fn lost(plan: &LogicalPlan) -> TimeColumns {
 fn mark(node: &EventTimeWatermark, mut columns: TimeColumns) -> Result<TimeColumns> {
     let index = node.column_index()?;
     columns[index] = Some(TimeColumn {
-        watermarks: BTreeSet::from([node.id().to_string()]),
+        watermarks: node.watermarks(),
         role: TimeRole::EventTime,
         data_type: node.input().schema().field(index).data_type().clone(),
     });

@@ -58,7 +58,7 @@ pub use resolve::{ResolveWindows, resolve_windows};
 pub use row_function::{RowFunction, is_volatile};
 pub use session::{SessionFunction, SessionScope};
 pub use time_column::{SessionPartition, TimeColumn, TimeRole, WindowOf};
-pub use watermark::EventTimeWatermark;
+pub use watermark::{EventTimeWatermark, OwnWatermark, watermarks_in};
 pub use window::{HopFunction, TumbleFunction};
 
 /// Every scalar function of this module, by the names that SQL uses.
@@ -94,11 +94,10 @@ pub fn install(builder: SessionStateBuilder, mode: Mode) -> datafusion::common::
     let rules = &mut builder.analyzer().get_or_insert_with(Analyzer::new).rules;
     rules.insert(0, Arc::new(ResolveWindows { mode }));
     rules.insert(0, Arc::new(set_operations::CountCopies));
-    if mode == Mode::Streaming {
-        // The rule would compute `window(ts).start` below the mark that makes `ts` an event time.
-        let config = builder.config().get_or_insert_default();
-        config.options_mut().optimizer.enable_leaf_expression_pushdown = false;
-    }
+    // The rule would compute `window(ts).start` below the mark that makes `ts` an event time; in 55.2 it also fails
+    // where a projection has columns with and without the name of their table.
+    let config = builder.config().get_or_insert_default();
+    config.options_mut().optimizer.enable_leaf_expression_pushdown = false;
     let mut state = builder.build();
     state.register_relation_planner(Arc::new(relation::WindowTableFunctions))?;
     Ok(state)

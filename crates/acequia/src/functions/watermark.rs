@@ -2,7 +2,8 @@
 //!
 //! It passes its rows through. It keeps its column alive when columns are pruned, and lets no filter or limit pass
 //! below, so that rows which a query does not use still move the watermark of their stream. It has no physical form
-//! of its own: a streaming plan replaces it by its observer, a batch plan drops it.
+//! of its own: a streaming plan replaces it by its observer, a batch plan drops it. Over a relation that has watermarks
+//! already, and keeps them, it only says which column they are about.
 
 use super::duplicates::qualified;
 use super::invalid;
@@ -11,6 +12,7 @@ use arrow::datatypes::DataType;
 use datafusion::common::tree_node::Transformed;
 use datafusion::common::{Column, DFSchemaRef, Result};
 use datafusion::logical_expr::{Expr, ExprSchemable, Extension, LogicalPlan, UserDefinedLogicalNodeCore};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -19,8 +21,17 @@ use std::sync::Arc;
 pub struct EventTimeWatermark {
     input: LogicalPlan,
     column: Column,
-    delay: i64,
-    id: String,
+    /// None where the watermarks below hold for the column too.
+    own: Option<OwnWatermark>,
+}
+
+/// A watermark that follows the rows of a mark.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Hash)]
+pub struct OwnWatermark {
+    /// Its name, unique in its query.
+    pub id: String,
+    /// How far behind the latest event time rows are still expected, in microseconds.
+    pub delay: i64,
 }
 
 impl EventTimeWatermark {
@@ -35,7 +46,23 @@ impl EventTimeWatermark {
         if delay < 0 {
             return Err(invalid(format!("watermark delay is negative: {}", format_interval(delay))));
         }
-        Ok(Self { input, column, delay, id: id.into() })
+        Ok(Self { input, column, own: Some(OwnWatermark { id: id.into(), delay }) })
+    }
+
+    /// Marks `column` of `input`, none of whose rows is below the watermarks of the marks in `input`.
+    ///
+    /// # Errors
+    /// `Invalid` when the column is not there or not a timestamp, and when there is no mark.
+    pub fn following(input: LogicalPlan, column: Column) -> Result<Self> {
+        let column = qualified(&input, column)?;
+        check_type(&column, &Expr::Column(column.clone()).get_type(input.schema())?)?;
+        if !has_watermark(&input) {
+            return Err(invalid(format!(
+                "the input has no watermark that the event time could follow: column=`{}`; declare one on it",
+                column.name
+            )));
+        }
+        Ok(Self { input, column, own: None })
     }
 
     /// The node as a plan.
@@ -69,22 +96,24 @@ impl EventTimeWatermark {
         self.input.schema().index_of_column(&self.column)
     }
 
-    /// How far behind the latest event time rows are still expected, in microseconds.
-    pub fn delay(&self) -> i64 {
-        self.delay
+    /// The watermark that follows the marked rows, unless those below hold for them.
+    pub fn own(&self) -> Option<&OwnWatermark> {
+        self.own.as_ref()
     }
 
-    /// The watermark's name in its query.
-    pub fn id(&self) -> &str {
-        &self.id
+    /// The names of the watermarks that hold for the column.
+    pub fn watermarks(&self) -> BTreeSet<String> {
+        match &self.own {
+            Some(own) => BTreeSet::from([own.id.clone()]),
+            None => watermarks_in(&self.input),
+        }
     }
+}
 
-    /// The same mark under another name.
-    #[must_use]
-    pub fn with_id(mut self, id: impl Into<String>) -> Self {
-        self.id = id.into();
-        self
-    }
+/// The names of all watermarks of a plan, subqueries aside.
+pub fn watermarks_in(plan: &LogicalPlan) -> BTreeSet<String> {
+    let own = EventTimeWatermark::of(plan).and_then(EventTimeWatermark::own).map(|own| own.id.clone());
+    own.into_iter().chain(plan.inputs().into_iter().flat_map(watermarks_in)).collect()
 }
 
 fn check_type(column: &Column, data_type: &DataType) -> Result<()> {
@@ -117,13 +146,18 @@ impl UserDefinedLogicalNodeCore for EventTimeWatermark {
     }
 
     fn fmt_for_explain(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        write!(f, "EventTimeWatermark: {} delay={}", self.column, format_interval(self.delay))
+        match &self.own {
+            Some(own) => {
+                write!(f, "EventTimeWatermark: {} delay={}", self.column, format_interval(own.delay))
+            }
+            None => write!(f, "EventTimeWatermark: {} as the input", self.column),
+        }
     }
 
     fn with_exprs_and_inputs(&self, exprs: Vec<Expr>, inputs: Vec<LogicalPlan>) -> Result<Self> {
         match (exprs.as_slice(), inputs.as_slice()) {
             ([Expr::Column(column)], [input]) => {
-                Self::try_new(input.clone(), column.clone(), self.delay, self.id.clone())
+                Ok(Self { input: input.clone(), column: column.clone(), own: self.own.clone() })
             }
             _ => Err(super::refuse(acequia_core::Error::internal(format!(
                 "watermark was rewritten to something else: {exprs:?}"
@@ -146,15 +180,17 @@ pub(crate) fn with_unique_ids(plan: LogicalPlan) -> Result<LogicalPlan> {
     let mut seen: Vec<EventTimeWatermark> = Vec::new();
     let renamed = plan.transform_up_with_subqueries(|node| {
         let Some(mark) = EventTimeWatermark::of(&node) else { return Ok(Transformed::no(node)) };
+        let Some(OwnWatermark { id, delay }) = mark.own.clone() else { return Ok(Transformed::no(node)) };
         let (mut renamed, mut n) = (mark.clone(), 1);
-        while seen.iter().any(|other| other.id == renamed.id && *other != renamed) {
+        let id_of = |mark: &EventTimeWatermark| mark.own.as_ref().map(|own| own.id.clone());
+        while seen.iter().any(|other| id_of(other) == id_of(&renamed) && *other != renamed) {
             n += 1;
-            renamed = mark.clone().with_id(format!("{}#{n}", mark.id));
+            renamed.own = Some(OwnWatermark { id: format!("{id}#{n}"), delay });
         }
         if !seen.contains(&renamed) {
             seen.push(renamed.clone());
         }
-        Ok(if renamed.id == mark.id { Transformed::no(node) } else { Transformed::yes(renamed.into_plan()) })
+        Ok(if n == 1 { Transformed::no(node) } else { Transformed::yes(renamed.into_plan()) })
     })?;
     Ok(renamed.data)
 }

@@ -48,8 +48,8 @@ pub(super) fn spec(
 
 /// The longest delay among these watermarks.
 fn delay(plan: &LogicalPlan, watermarks: &std::collections::BTreeSet<String>) -> Option<i64> {
-    let own =
-        EventTimeWatermark::of(plan).filter(|mark| watermarks.contains(mark.id())).map(|mark| mark.delay());
+    let own = EventTimeWatermark::of(plan).and_then(EventTimeWatermark::own);
+    let own = own.filter(|own| watermarks.contains(&own.id)).map(|own| own.delay);
     let below = plan.inputs().into_iter().filter_map(|input| delay(input, watermarks));
     own.into_iter().chain(below).max()
 }

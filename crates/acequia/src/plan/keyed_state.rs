@@ -5,9 +5,11 @@ use super::node::{Island, OperatorNode};
 use super::reset::IslandTemplate;
 use super::time_key::bound_of;
 use super::{build::Change, explain, refuse};
+use crate::error::from_datafusion;
 use crate::exec::{KeyedProcessor, KeyedStateSpec, Sharding, TimeBound, TimeMode};
+use crate::functions::{EventTimeWatermark, TimeColumn, TimeRole, watermarks_in};
 use acequia_core::{Error, OutputMode, Result};
-use datafusion::common::{DFSchema, DFSchemaRef};
+use datafusion::common::{Column, DFSchema, DFSchemaRef};
 use datafusion::logical_expr::{Expr, Extension, LogicalPlan, UserDefinedLogicalNodeCore};
 use std::cmp::Ordering;
 use std::fmt;
@@ -22,6 +24,7 @@ pub struct TransformWithState {
     processor: Arc<dyn KeyedProcessor>,
     initial: Option<usize>,
     time: Option<usize>,
+    emitted_time: Option<usize>,
     mode: OutputMode,
     schema: DFSchemaRef,
 }
@@ -44,13 +47,23 @@ impl TransformWithState {
                 "a processor with state emits in APPEND or UPDATE mode: mode={mode}"
             )));
         }
-        let schema = DFSchema::try_from(processor.output_schema()).map_err(crate::error::from_datafusion)?;
-        Ok(Self { input, processor, initial, time, mode, schema: Arc::new(schema) })
+        let schema = DFSchema::try_from(processor.output_schema()).map_err(from_datafusion)?;
+        Ok(Self { input, processor, initial, time, emitted_time: None, mode, schema: Arc::new(schema) })
     }
 
     /// The node as a plan.
     pub fn into_plan(self) -> LogicalPlan {
         LogicalPlan::Extension(Extension { node: Arc::new(self) })
+    }
+
+    /// The node as a plan in which a column that it emits is event time, bounded by the watermark of the input.
+    ///
+    /// # Errors
+    /// `Invalid` when the column is not there or not a timestamp, and when the input has no watermark.
+    pub fn into_timed_plan(mut self, column: &str) -> Result<LogicalPlan> {
+        self.emitted_time = self.schema.index_of_column_by_name(None, column);
+        let marked = EventTimeWatermark::following(self.into_plan(), Column::from_name(column));
+        Ok(marked.map_err(from_datafusion)?.into_plan())
     }
 
     /// The node behind a plan, when it is one.
@@ -70,6 +83,14 @@ impl TransformWithState {
         };
         let bound = |column: usize| Some((column, bound_of(times.get(column)?.as_ref()?)));
         Ok(self.time.and_then(bound))
+    }
+
+    /// The event-time column of what is emitted and what the watermark means for it.
+    fn emitted_time(&self) -> Option<(usize, TimeBound)> {
+        let column = self.emitted_time?;
+        let data_type = self.schema.field(column).data_type().clone();
+        let watermarks = watermarks_in(&self.input);
+        Some((column, bound_of(&TimeColumn { watermarks, role: TimeRole::EventTime, data_type })))
     }
 
     /// What tells two nodes apart.
@@ -160,7 +181,8 @@ impl Builder<'_> {
         };
         let id = self.next_id();
         let (processor, initial) = (Arc::clone(&node.processor), node.initial);
-        let spec = KeyedStateSpec { operator: id, processor, input_schema, initial, time };
+        let emitted_time = node.emitted_time();
+        let spec = KeyedStateSpec { operator: id, processor, input_schema, initial, time, emitted_time };
         let key = spec.input_schema.field(0).data_type().clone();
         let description = explain::transform_with_state(&*node.processor, node.mode);
         let Sharding { operator, by } = Sharding::keyed_state(spec, self.shards)?;
@@ -185,7 +207,7 @@ pub(super) fn check_updates(plan: &LogicalPlan) -> Result<()> {
             | LogicalPlan::Filter(_)
             | LogicalPlan::SubqueryAlias(_)
             | LogicalPlan::Unnest(_)
-    );
+    ) || EventTimeWatermark::of(plan).is_some();
     for input in plan.inputs() {
         if !passes && has_updates(input) {
             return Err(refuse::over_processor_updates(plan));

@@ -134,8 +134,9 @@ impl ExtensionPlanner for WatermarkPlanner {
         _context: &PhysicalPlanningContext,
     ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
         let Some(node) = node.as_any().downcast_ref::<EventTimeWatermark>() else { return Ok(None) };
-        let observer = self.observers.get(node.id(), node.delay());
         let input = Arc::clone(&physical_inputs[0]);
+        let Some(own) = node.own() else { return Ok(Some(input)) };
+        let observer = self.observers.get(&own.id, own.delay);
         let slot = slot_below(&input);
         Ok(Some(Arc::new(WatermarkExec { input, column: node.column_index()?, observer, slot })))
     }

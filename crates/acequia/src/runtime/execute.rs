@@ -9,7 +9,7 @@ use super::parts::{RowWise, in_parts};
 use crate::error::{from_datafusion, into_datafusion};
 use crate::exec::{BatchContext, cores};
 use crate::plan::{Island, Node, OperatorNode};
-use acequia_core::{BatchId, RecordStream, Result, Watermark};
+use acequia_core::{BatchId, RecordStream, Result};
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use datafusion::physical_plan::SendableRecordBatchStream;
@@ -22,8 +22,6 @@ use std::sync::Arc;
 pub(super) struct BatchRun<'a> {
     /// What is constant in the batch.
     pub(super) context: BatchContext,
-    /// The watermark of the batch before, by which rows between two stateful operators are late.
-    pub(super) previous: Watermark,
     /// The rows of each source leaf; each is taken once.
     pub(super) leaves: &'a mut Vec<Option<SendableRecordBatchStream>>,
 }
@@ -62,7 +60,7 @@ impl BatchRun<'_> {
     async fn operator(&mut self, node: &mut OperatorNode) -> Result<SendableRecordBatchStream> {
         let mut context = self.context;
         if node.chained {
-            context.late_watermark = self.previous;
+            context.late_watermark = context.previous_watermark;
         }
         for (index, input) in node.inputs.iter_mut().enumerate() {
             if let Some(preparation) = node.operator.preparation().filter(|_| cores() > 1) {

@@ -23,7 +23,8 @@ pub struct QueryRun {
 ///
 /// For each run of a query, in this order: started once, before the call that starts it returns;
 /// then progress, idle and retry as they happen; terminated once, at the end. Called on the query's own thread, so a
-/// slow listener slows the query down; one that panics is heard of in the log and does the query no harm.
+/// slow listener slows the query down, and one that waits for its query to stop waits forever; one that panics is heard
+/// of in the log and does the query no harm.
 ///
 /// ```
 /// use acequia::{QueryRun, Session, StreamingQueryListener, StreamingQueryProgress};

@@ -275,10 +275,11 @@ impl MicroBatches {
             batch: offsets.batch,
             watermark: offsets.watermark.global,
             late_watermark: offsets.watermark.global,
+            previous_watermark: self.in_force,
             batch_time: offsets.batch_time,
             durable: self.durability.is_some(),
         };
-        let mut run = BatchRun { context, previous: self.in_force, leaves: &mut leaves };
+        let mut run = BatchRun { context, leaves: &mut leaves };
         let Node::Island(root) = &mut self.plan.root else {
             return Err(Error::internal("the root of a plan is an island"));
         };

@@ -95,7 +95,10 @@ impl Session {
         let query = started.name().to_string();
         let view = MaterializedTable::new(name.clone(), query, statement, schema, content);
         let view = Arc::new(view.defined_by(definition));
-        self.register(&name, Arc::clone(&view) as _)?;
+        if let Err(taken) = self.register(&name, Arc::clone(&view) as _) {
+            started.stop().await?;
+            return Err(taken);
+        }
         self.inner.catalog.put_view(view);
         Ok(started)
     }

@@ -64,12 +64,20 @@ impl Batch {
         self.rows().map(RecordBatch::num_rows).sum()
     }
 
+    /// The session of the query.
+    ///
+    /// # Errors
+    /// `Cancelled` when it is gone.
+    pub fn session(&self) -> Result<Session> {
+        self.session.upgrade()
+    }
+
     /// The rows as a frame of the session, to be queried, or written by DataFusion.
     ///
     /// # Errors
     /// `Cancelled` when the session is gone.
     pub fn frame(&self) -> Result<DataFrame> {
-        self.session.upgrade()?.create_data_frame(Arc::clone(&self.schema), self.rows().cloned().collect())
+        self.session()?.create_data_frame(Arc::clone(&self.schema), self.rows().cloned().collect())
     }
 }
 

@@ -394,7 +394,7 @@ impl DataFrame {
     /// Marks a column as event time, its watermark staying `delay` (as `10 seconds`) behind the latest value.
     ///
     /// # Errors
-    /// `Invalid` when the column is not a timestamp or the delay not an interval.
+    /// `Invalid` when the column is not a timestamp or the delay not an interval, and when there is a watermark already.
     pub fn with_watermark(self, column: &str, delay: &str) -> Result<Self> {
         let delay = parse_interval(delay)?;
         self.with_plan(|plan| with_watermark(plan, ident(column), delay, None))

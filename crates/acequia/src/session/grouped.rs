@@ -31,7 +31,8 @@ impl GroupedData {
 
     /// Computes each aggregate once for every one of these values of a column, over the rows that have it: a column per
     /// value (and aggregate, `value_aggregate`, if there are several). The values have to be given, since the columns of
-    /// a stream's result cannot depend on rows to come.
+    /// a stream's result cannot depend on rows to come. Where a group has no row of a value, `count` gives 0 (in Spark
+    /// NULL), other aggregates NULL.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]

@@ -134,8 +134,8 @@ pub(crate) struct Inner {
     catalog: Catalog,
     queries: Arc<RwLock<IndexMap<String, Arc<RunningQuery>>>>,
     steps: StepCounter,
-    /// How many names of streams were made up.
-    unnamed_streams: AtomicU64,
+    /// How many names of streams and frames were made up.
+    unnamed: AtomicU64,
     transaction: Mutex<Option<insert::Transaction>>,
     split: StepSplit,
     held: Mutex<insert::StreamRows>,
@@ -259,7 +259,7 @@ impl SessionBuilder {
             catalog: Catalog::default(),
             queries,
             steps: StepCounter::default(),
-            unnamed_streams: AtomicU64::default(),
+            unnamed: AtomicU64::default(),
             transaction: Mutex::default(),
             split: self.split,
             held: Mutex::default(),

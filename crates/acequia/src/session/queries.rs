@@ -11,9 +11,11 @@ use arrow::array::StringArray;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::logical_expr::LogicalPlan;
 use futures::FutureExt;
+use indexmap::IndexMap;
 use parking_lot::Mutex;
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::watch;
 
 /// A query of the session, with what it reads and writes.
@@ -31,6 +33,19 @@ pub struct RunningQuery {
     pub key: Option<Vec<usize>>,
     /// The query as it was planned, before any rewriting: over tables it is what the folded output has to equal.
     pub logical: LogicalPlan,
+    /// Whether a call that is about all queries has told its error.
+    told: AtomicBool,
+}
+
+/// How many queries that have ended a session knows.
+const ENDED_QUERIES: usize = 100;
+
+impl RunningQuery {
+    /// The error so far, or else this query's if it was not told before.
+    fn tell_once(&self, first: Result<()>, own: Result<()>) -> Result<()> {
+        let news = first.is_ok() && own.is_err() && !self.told.swap(true, Ordering::Relaxed);
+        if news { own } else { first }
+    }
 }
 
 /// Where a query writes.
@@ -103,7 +118,7 @@ impl QuerySettings {
 }
 
 impl Session {
-    /// Every query of the session, ended ones included.
+    /// Every query of the session, the last hundred that have ended included.
     pub fn queries(&self) -> Vec<Arc<RunningQuery>> {
         self.inner.queries.read().values().cloned().collect()
     }
@@ -127,11 +142,12 @@ impl Session {
     /// Waits until every running query has processed what was there at this call.
     ///
     /// # Errors
-    /// The first error of a query that failed, once the others are idle.
+    /// The first error of a query that failed, once the others are idle. This or [`Session::stop_all`] tells it once;
+    /// the query's own handle tells it always.
     pub async fn process_all_available(&self) -> Result<()> {
         let mut first = Ok(());
         for query in self.queries() {
-            first = first.and(query.handle.process_all_available().await);
+            first = query.tell_once(first, query.handle.process_all_available().await);
         }
         first
     }
@@ -139,11 +155,11 @@ impl Session {
     /// Stops every query after its batch.
     ///
     /// # Errors
-    /// The first error of a query that had failed.
+    /// The first error of a query that had failed, as [`Session::process_all_available`].
     pub async fn stop_all(&self) -> Result<()> {
         let mut first = Ok(());
         for query in self.queries() {
-            first = first.and(query.handle.stop().await);
+            first = query.tell_once(first, query.handle.stop().await);
         }
         first
     }
@@ -322,9 +338,12 @@ impl Session {
             None => e,
         })?;
         let target = target.to_string();
-        let running = RunningQuery { handle: Arc::clone(&handle), streams, target, mode, key, logical };
-        self.inner.queries.write().insert(name, Arc::new(running));
-        drop(reserved);
+        let (told, query) = (AtomicBool::new(false), Arc::clone(&handle));
+        let running = RunningQuery { handle: query, streams, target, mode, key, logical, told };
+        let mut queries = self.inner.queries.write();
+        queries.insert(name, Arc::new(running));
+        forget_long_ended(&mut queries);
+        drop((queries, reserved));
         Ok(handle)
     }
 
@@ -378,6 +397,17 @@ impl Session {
             });
         }))
     }
+}
+
+/// Forgets the first of many queries that have ended.
+fn forget_long_ended(queries: &mut IndexMap<String, Arc<RunningQuery>>) {
+    let ended = queries.values().filter(|query| !query.handle.is_active()).count();
+    let mut surplus = ended.saturating_sub(ENDED_QUERIES);
+    queries.retain(|_, query| {
+        let forgotten = surplus > 0 && !query.handle.is_active();
+        surplus -= usize::from(forgotten);
+        !forgotten
+    });
 }
 
 fn explained(planned: &Planned) -> Result<StatementOutput> {

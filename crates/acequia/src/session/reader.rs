@@ -8,8 +8,8 @@ use acequia_core::{Error, Options, Result};
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use datafusion::catalog::TableFunctionImpl;
-use datafusion::datasource::MemTable;
-use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
+use datafusion::datasource::{MemTable, provider_as_source};
+use datafusion::logical_expr::{AggregateUDF, LogicalPlanBuilder, ScalarUDF};
 use datafusion::sql::sqlparser::ast::{Ident, ObjectName};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -146,8 +146,11 @@ impl Session {
     /// `Invalid` for rows with other columns.
     pub fn create_data_frame(&self, schema: SchemaRef, rows: Vec<RecordBatch>) -> Result<DataFrame> {
         let table = MemTable::try_new(schema, vec![rows]).map_err(from_planning)?;
-        let frame = self.context().read_table(Arc::new(table)).map_err(from_datafusion)?;
-        Ok(self.data_frame(frame))
+        // A name of its own, so that a join of two such frames can tell their columns apart.
+        let name = format!("frame_{}", self.inner.unnamed.fetch_add(1, Ordering::Relaxed) + 1);
+        let plan = LogicalPlanBuilder::scan(name, provider_as_source(Arc::new(table)), None);
+        let plan = plan.and_then(LogicalPlanBuilder::build).map_err(from_datafusion)?;
+        Ok(DataFrame::new(self.clone(), datafusion::prelude::DataFrame::new(self.state(), plan)))
     }
 
     /// Makes a function known under its name, to SQL and to expressions that are texts.
@@ -188,7 +191,7 @@ impl Session {
     /// The next of `stream_1`, `stream_2`, ... that was never given out, and that nothing else is called.
     fn free_stream_name(&self) -> String {
         loop {
-            let number = self.inner.unnamed_streams.fetch_add(1, Ordering::Relaxed) + 1;
+            let number = self.inner.unnamed.fetch_add(1, Ordering::Relaxed) + 1;
             let name = format!("stream_{number}");
             if self.check_free(&name).is_ok() {
                 return name;

@@ -127,7 +127,9 @@ impl DataStreamWriter {
 
     /// Starts the query and calls this function with every batch, empty ones too, before the batch is committed. A
     /// batch that fails, or during which the process dies, comes again with the same id and the same rows: a function
-    /// that remembers the last id with what it writes takes effect exactly once.
+    /// that writes the id with its rows, and leaves out batches up to the last id written, takes effect exactly once.
+    /// The session ends its queries when its last handle is dropped, so the function does not hold one: it has
+    /// [`Batch::session`]; nor does it wait for its own query to stop, which would wait for it.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]

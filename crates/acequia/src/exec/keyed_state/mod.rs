@@ -29,6 +29,7 @@ use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, StructAr
 use arrow::compute::{concat_batches, filter_record_batch, take};
 use arrow::datatypes::{DataType, Fields, SchemaRef};
 use arrow::row::{OwnedRow, RowConverter, Rows, SortField};
+use arrow::util::display::array_value_to_string;
 use datafusion::common::utils::normalize_float_zero;
 use hashbrown::HashMap;
 use saved::Tables;
@@ -181,6 +182,8 @@ pub struct KeyedStateSpec {
     pub initial: Option<usize>,
     /// The column of event time and what the watermark means for it; rows below are late.
     pub time: Option<(usize, TimeBound)>,
+    /// The column of event time of what is emitted, which must not be below the watermark of the batch before.
+    pub emitted_time: Option<(usize, TimeBound)>,
 }
 
 impl KeyedStateSpec {
@@ -277,6 +280,25 @@ impl KeyedStateOperator {
         self.spec.processor.handle_rows(&keys, initial.as_ref(), &handled, &mut self.state)
     }
 
+    /// Refuses rows that would be late where they are read, as Spark does.
+    fn expect_on_time(&self, context: &BatchContext, emitted: &[RecordBatch]) -> Result<()> {
+        let Some((column, bound)) = &self.spec.emitted_time else { return Ok(()) };
+        let Some(bound) = bound.at(context.previous_watermark)? else { return Ok(()) };
+        for batch in emitted {
+            let times = super::aggregate::times_in(batch.column(*column), None)?;
+            if let Some(row) = times.iter().position(|time| time.is_some_and(|time| time < bound)) {
+                return Err(Error::data(format!(
+                    "a row was emitted below the watermark, where it would be late; emit the time of the row or timer that is handled, or a later one: processor=`{}` column=`{}` time={} watermark={}",
+                    self.spec.processor.name(),
+                    batch.schema().field(*column).name(),
+                    array_value_to_string(batch.column(*column), row)?,
+                    context.previous_watermark.0.map_or_else(String::new, Timestamp::to_iso),
+                )));
+            }
+        }
+        Ok(())
+    }
+
     fn keys_of<'a>(&self, ids: impl Iterator<Item = &'a OwnedRow>) -> Result<ArrayRef> {
         let mut columns = self.converter.convert_rows(ids.map(OwnedRow::row))?;
         columns.pop().ok_or_else(|| Error::internal("a key has no column"))
@@ -323,6 +345,7 @@ impl Operator for KeyedStateOperator {
             let keys = Keys { values: self.keys_of(ids.iter())?, ids };
             output.push(self.spec.processor.handle_timers(&keys, &mut self.state)?);
         }
+        self.expect_on_time(context, &output)?;
         coalesce(output)
     }
 

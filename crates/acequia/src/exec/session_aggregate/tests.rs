@@ -235,6 +235,7 @@ fn check_up_to(
         all_late += late;
         let context = BatchContext {
             late_watermark: micros(late_mark),
+            previous_watermark: Watermark(None),
             ..at(batch as u64, watermark.map(|w: i64| w * 1000))
         };
         let nowhere = Interval { start: 0, end: 0 };

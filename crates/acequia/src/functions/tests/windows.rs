@@ -218,7 +218,7 @@ async fn marks_of_different_relations_have_different_ids() {
     let ids = |plan: &LogicalPlan| {
         let mut ids = Vec::new();
         plan.apply(|node| {
-            ids.extend(EventTimeWatermark::of(node).map(|mark| mark.id().to_string()));
+            ids.extend(EventTimeWatermark::of(node).into_iter().flat_map(EventTimeWatermark::watermarks));
             Ok(TreeNodeRecursion::Continue)
         })
         .unwrap();
@@ -418,7 +418,8 @@ async fn watermark_is_marked_in_place_or_on_a_new_column() {
         let plan = state.optimize(&state.create_logical_plan(&sql).await.unwrap()).unwrap();
         let text = plan.display_indent().to_string();
         let node = find_watermark(&plan).unwrap_or_else(|| panic!("{text}"));
-        assert_eq!((node.column().flat_name().as_str(), node.delay()), (column, delay), "{text}");
+        let own = node.own().unwrap();
+        assert_eq!((node.column().flat_name().as_str(), own.delay), (column, delay), "{text}");
         // The filter, the limit and the pruning of columns stay above or spare the event time.
         let above = text.split("EventTimeWatermark").next().unwrap();
         assert!(above.contains("Filter") && above.contains("Limit"), "{text}");

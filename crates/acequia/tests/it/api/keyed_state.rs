@@ -7,6 +7,7 @@ use acequia::{
     BatchId, ErrorKind, InitialState, KeyContext, ManualClock, MapState, Result, StatefulProcessor, TimeMode,
     Timestamp, ValueState, Variables,
 };
+use chrono::NaiveDateTime;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -473,4 +474,80 @@ async fn a_program_that_fails_ends_the_query_and_writes_nothing() {
         error.to_string().contains("the program's own code panicked while a key was computed"),
         "{error}"
     );
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Visit {
+    page: String,
+    at: NaiveDateTime,
+}
+
+/// Visits of a page of which none is 10 seconds after the one before: when it ended (or that less `shift`), how many.
+async fn visits(session: &Session, shift: Duration) -> Result<DataFrame> {
+    let groups = session.table("visits").await?.group_by_key(|visit: &Visit| visit.page.clone())?;
+    let groups = groups.emitted_time("_1");
+    groups.flat_map_groups_with_state(TimeMode::EventTime, OutputMode::Append, move |_, visits, state| {
+        let (count, latest): (i64, NaiveDateTime) = state.get().copied().unwrap_or_default();
+        if state.has_timed_out() {
+            state.take();
+            return Ok(vec![(latest + Duration::from_secs(10) - shift, count)]);
+        }
+        let latest = visits.iter().map(|visit| visit.at).fold(latest, NaiveDateTime::max);
+        state.set((count + visits.len() as i64, latest));
+        state.set_timeout(Timestamp(latest.and_utc().timestamp_micros() + 10_000_000))?;
+        Ok(vec![])
+    })
+}
+
+#[tokio::test]
+async fn what_is_emitted_has_an_event_time_that_windows_above_close_by() {
+    let stream =
+        "CREATE STREAM visits (page VARCHAR, at TIMESTAMP, WATERMARK FOR at AS at - INTERVAL '5' SECOND)";
+    let steps = [
+        "('a', '2026-01-01 10:00:01'), ('b', '2026-01-01 10:00:02'), ('a', '2026-01-01 10:00:09')",
+        "('a', '2026-01-01 10:00:19'), ('c', '2026-01-01 10:00:30')",
+        "('d', '2026-01-01 10:01:30')",
+        "('e', '2026-01-01 10:03:30')",
+    ];
+    for shards in [1, 4] {
+        let session = Session::new().unwrap();
+        session.sql(stream).await.unwrap();
+        session.sql(&format!("SET acequia.shards = {shards}")).await.unwrap();
+        let ended = visits(&session, Duration::ZERO).await.unwrap();
+        let ended =
+            ended.group_by(vec![window(col("_1"), "20 seconds")]).agg(vec![sum(col("_2")).alias("n")]);
+        let ended = ended.unwrap().select_expr(&["window.start AS start", "n"]).unwrap();
+        ended.write_stream().to_table("ended").await.unwrap();
+        for rows in steps {
+            session.sql(&format!("INSERT INTO visits VALUES {rows}")).await.unwrap();
+            session.process_all_available().await.unwrap();
+        }
+        // The visit at 10:03:30 is not over.
+        let expected = [
+            "| 2026-01-01T10:00:00 | 1 |",
+            "| 2026-01-01T10:00:20 | 3 |",
+            "| 2026-01-01T10:00:40 | 1 |",
+            "| 2026-01-01T10:01:40 | 1 |",
+        ];
+        assert_eq!(table(&session, "ended").await, expected);
+    }
+    let session = Session::new().unwrap();
+    session.sql(stream).await.unwrap();
+    let early = visits(&session, Duration::from_secs(60)).await.unwrap();
+    let query = early.write_stream().to_table("early").await.unwrap();
+    session.sql(&format!("INSERT INTO visits VALUES {}", steps[0])).await.unwrap();
+    session.sql(&format!("INSERT INTO visits VALUES {}", steps[2])).await.unwrap();
+    let error = query.await_termination().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Data);
+    assert!(error.to_string().contains("below the watermark, where it would be late"), "{error}");
+    assert!(
+        error.to_string().contains("column=`_1` time=2026-01-01T09:59:12 watermark=2026-01-01T10:00:04Z"),
+        "{error}"
+    );
+    session.sql("CREATE STREAM untimed (page VARCHAR, at TIMESTAMP)").await.unwrap();
+    let untimed =
+        session.table("untimed").await.unwrap().group_by_key(|visit: &Visit| visit.page.clone()).unwrap();
+    let untimed =
+        untimed.emitted_time("_2").update_state_by_key(|_, rows, _: Option<&NaiveDateTime>| Some(rows[0].at));
+    assert!(untimed.unwrap_err().to_string().contains("the input has no watermark"));
 }

@@ -470,8 +470,10 @@ async fn mistakes_of_types_and_panics_are_told() {
     assert!(error.message().contains("`value`"), "{error}");
     let lossy = session.frame("SELECT 1e300 AS value").await.unwrap().as_dataset::<f32>().unwrap_err();
     assert!(lossy.message().contains("cast it"), "{lossy}");
-    let finer = session.frame("SELECT to_timestamp_nanos(1) AS value").await.unwrap();
-    assert!(finer.as_dataset::<NaiveDateTime>().unwrap_err().message().contains("cast it"));
+    // SQL's TIMESTAMP has nanoseconds; Spark's, and the times of chrono as rows, microseconds.
+    let finer = session.frame("SELECT arrow_cast(1001999, 'Timestamp(ns)') AS value").await.unwrap();
+    let cut = finer.as_dataset::<NaiveDateTime>().unwrap().collect().await.unwrap();
+    assert_eq!(cut[0].and_utc().timestamp_nanos_opt(), Some(1_001_000));
     let (old, _) = session.memory_stream::<i64>("replaced").await.unwrap();
     session.sql("DROP STREAM replaced").await.unwrap();
     let (_new, values) = session.memory_stream::<i64>("replaced").await.unwrap();
@@ -498,4 +500,33 @@ async fn mistakes_of_types_and_panics_are_told() {
     assert!(error.message().contains("column=`shop`"), "{error}");
     let timeless = session.memory_stream::<i64>("timeless").await.unwrap().1.window("1 minute").unwrap_err();
     assert!(timeless.message().contains("with_watermark()"), "{timeless}");
+}
+
+#[tokio::test]
+async fn static_values_have_a_name_of_their_own_so_joins_and_fields_can_be_told_apart() {
+    #[derive(Serialize, Deserialize)]
+    struct Person {
+        id: i64,
+        name: Name,
+    }
+    #[derive(Serialize, Deserialize)]
+    struct Name {
+        first: String,
+    }
+    let session = Session::new().unwrap();
+    let person = |id, first: &str| Person { id, name: Name { first: first.to_string() } };
+    let people = session.create_dataset(&[person(1, "Ann"), person(2, "Bo")]).unwrap().into_frame().unwrap();
+    let first = people.clone().select_expr(&["name['first'] AS first"]).unwrap();
+    assert_eq!(lines(&first.collect().await.unwrap()), ["| Ann |", "| Bo |"]);
+    let others = session.create_dataset(&[(2_i64, 20_i64), (3, 30)]).unwrap().into_frame().unwrap();
+    let more = session.create_dataset(&[(2_i64, 21_i64)]).unwrap().into_frame().unwrap();
+    let joined = others.join(more, JoinType::Inner, &["_1"]).unwrap();
+    assert_eq!(lines(&joined.collect().await.unwrap()), ["| 2 | 20 | 21 |"]);
+    let named = people.join_on(
+        session.create_dataset(&[(2_i64, 20_i64)]).unwrap().into_frame().unwrap(),
+        JoinType::Inner,
+        vec![col("id").eq(col("_1"))],
+    );
+    let named = named.unwrap().select_expr(&["name['first'] AS first", "_2"]).unwrap();
+    assert_eq!(lines(&named.collect().await.unwrap()), ["| Bo | 20 |"]);
 }

@@ -209,6 +209,28 @@ async fn the_manager_finds_queries_and_waits_for_any_to_end() {
     assert_eq!(fails.exception().unwrap().message(), error.message());
     assert!(fails.status().message.contains("it has no checkpoint"), "{:?}", fails.status());
     assert_eq!(manager.active().len(), 1);
+    // Session-wide calls tell it once, and then are about the other queries.
+    let told = session.process_all_available().await.unwrap_err();
+    assert_eq!(told.message(), error.message());
+    session.process_all_available().await.unwrap();
+    session.stop_all().await.unwrap();
+    assert_eq!(fails.process_all_available().await.unwrap_err().message(), error.message());
+}
+
+#[tokio::test]
+async fn the_last_hundred_ended_queries_are_known() {
+    let session = session().await;
+    let running = keep(&session, "running").await;
+    for _ in 0..103 {
+        let frame = session.table("visits").await.unwrap();
+        frame.write_stream().format("blackhole").start().await.unwrap().stop().await.unwrap();
+    }
+    let last = session.table("visits").await.unwrap().write_stream();
+    let last = last.query_name("last").format("blackhole").start().await.unwrap();
+    let queries = session.queries();
+    assert_eq!(queries.len(), 102);
+    assert_eq!(queries.first().unwrap().handle.id(), running.id());
+    assert_eq!(queries.last().unwrap().handle.id(), last.id());
 }
 
 const HOUR: Duration = Duration::from_secs(3600);
