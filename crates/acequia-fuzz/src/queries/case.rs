@@ -1,6 +1,6 @@
 //! A query with the rows that it reads, and the way in which it runs.
 
-use super::relations::{COLUMNS, STREAMS, TABLE};
+use super::relations::{CHANGING, COLUMNS, STREAMS, TABLE};
 use super::scope::{Generator, Type};
 use acequia_sqltest::variant::Variant;
 
@@ -21,6 +21,8 @@ pub struct Case {
     pub variant: Variant,
     pub(super) shards: Option<usize>,
     pub(super) watermark: bool,
+    /// Whether rows of one of the streams also go again.
+    pub(super) changing: bool,
     pub(super) table: Vec<String>,
     pub(super) steps: Vec<Step>,
 }
@@ -41,14 +43,17 @@ impl Case {
         let watermark = generator.chance(20);
         let table = generator.rows(0);
         let streams: Vec<&str> = STREAMS.into_iter().filter(|stream| reads(&query, stream)).collect();
-        let steps = (0..generator.count(2..=5)).map(|n| generator.step(&streams, n)).collect();
-        Self { query, mode, variant, shards, watermark, table, steps }
+        let mut steps: Vec<Step> = (0..generator.count(2..=5)).map(|n| generator.step(&streams, n)).collect();
+        let changing = streams.contains(&CHANGING) && generator.chance(50);
+        if changing {
+            generator.take_rows_back(&mut steps);
+        }
+        Self { query, mode, variant, shards, watermark, changing, table, steps }
     }
 
     /// The statements, which the variant runs as a test.
     pub fn sql(&self) -> String {
-        let watermark = if self.watermark { format!(", WATERMARK FOR ts AS {DELAY}") } else { String::new() };
-        let mut sql = self.objects("STREAM", &watermark);
+        let mut sql = self.objects(true);
         if let Some(shards) = self.shards {
             sql += &format!("SET acequia.shards = {shards};\n");
         }
@@ -70,21 +75,32 @@ impl Case {
 
     /// The same rows in tables: statements, of which the last is the query.
     pub(super) fn as_tables(&self) -> Vec<String> {
-        let mut sql = self.objects("TABLE", "");
+        let mut sql = self.objects(false);
         for (stream, rows) in self.steps.iter().flatten() {
-            sql += &insert(stream, rows);
+            // Whether DataFusion runs the query depends little on which rows there are.
+            let rows: Vec<String> = rows.iter().map(|row| without_op(row)).collect();
+            sql += &insert(stream, &rows);
         }
         let mut statements: Vec<String> = sql.lines().map(str::to_string).collect();
         statements.push(self.query.clone());
         statements
     }
 
-    fn objects(&self, kind: &str, watermark: &str) -> String {
+    fn objects(&self, streaming: bool) -> String {
         let columns =
             COLUMNS.iter().map(|(name, _, sql)| format!("{name} {sql}")).collect::<Vec<_>>().join(", ");
         let mut sql = String::new();
         for stream in STREAMS.into_iter().filter(|stream| reads(&self.query, stream)) {
-            sql += &format!("CREATE {kind} {stream} ({columns}{watermark});\n");
+            sql += &match (streaming, self.changing && stream == CHANGING, self.watermark) {
+                (false, ..) => format!("CREATE TABLE {stream} ({columns});\n"),
+                (_, true, _) => {
+                    format!("CREATE STREAM {stream} ({columns}, op VARCHAR) WITH (op_column = 'op');\n")
+                }
+                (.., true) => {
+                    format!("CREATE STREAM {stream} ({columns}, WATERMARK FOR ts AS {DELAY});\n")
+                }
+                _ => format!("CREATE STREAM {stream} ({columns});\n"),
+            };
         }
         if reads(&self.query, TABLE) {
             let columns = COLUMNS.iter().enumerate();
@@ -109,7 +125,35 @@ fn insert(stream: &str, rows: &[String]) -> String {
     format!("INSERT INTO {stream} VALUES {};\n", rows.join(", "))
 }
 
+/// A row without what says whether it comes or goes.
+fn without_op(row: &str) -> String {
+    match row.rsplit_once(", '") {
+        Some((values, op)) if op.starts_with(['+', '-']) => format!("{values})"),
+        _ => row.to_string(),
+    }
+}
+
 impl Generator {
+    /// Makes rows of the changing stream come and go: what comes may go in the same step or in a later one.
+    fn take_rows_back(&mut self, steps: &mut [Step]) {
+        let mut there: Vec<String> = vec![];
+        for (_, rows) in steps.iter_mut().flatten().filter(|(stream, _)| stream == CHANGING) {
+            let mut changes = vec![];
+            for row in std::mem::take(rows) {
+                let values = row.trim_end_matches(')').to_string();
+                if !there.is_empty() && self.chance(40) {
+                    let gone = there.swap_remove(self.count(0..=there.len() - 1));
+                    let op = *self.one_of(&["-D", "-U"]);
+                    changes.push(format!("{gone}, '{op}')"));
+                }
+                let op = *self.one_of(&["+I", "+U"]);
+                changes.push(format!("{values}, '{op}')"));
+                there.push(values);
+            }
+            *rows = changes;
+        }
+    }
+
     fn step(&mut self, streams: &[&str], number: usize) -> Step {
         let some = |this: &mut Self, stream: &&str| ((*stream).to_string(), this.rows(number as i64));
         if self.chance(40) {

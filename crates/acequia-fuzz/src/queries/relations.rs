@@ -17,6 +17,9 @@ pub(super) const COLUMNS: [(&str, Type, &str); 5] = [
     ("ts", Type::Time, "TIMESTAMP(3)"),
 ];
 
+/// The stream whose rows also go again, in some cases.
+pub(super) const CHANGING: &str = STREAMS[2];
+
 /// A shape of a query.
 type Shape = fn(&mut Generator, usize) -> Relation;
 
@@ -30,6 +33,7 @@ const SHAPES: &[(u32, Shape)] = &[
     (1, Generator::distinct_on),
     (1, Generator::unnest),
     (1, Generator::twice),
+    (2, Generator::windowed),
 ];
 
 /// What an outermost FROM holds: relations by their aliases, joined.
@@ -56,8 +60,14 @@ impl Generator {
             return self.shaped(depth - 1);
         }
         let name = if self.chance(12) { TABLE } else { *self.one_of(&STREAMS) };
-        let columns = COLUMNS.iter().map(|(name, data_type, _)| Column::new(*name, *data_type)).collect();
-        Relation { sql: name.to_string(), columns, is_query: false }
+        let mut columns: Vec<Column> =
+            COLUMNS.iter().map(|(name, data_type, _)| Column::new(*name, *data_type)).collect();
+        let mut sql = name.to_string();
+        if self.chance(8) {
+            sql = self.in_windows(name);
+            columns.extend(["window_start", "window_end"].map(|name| Column::new(name, Type::Time)));
+        }
+        Relation { sql, columns, is_query: false }
     }
 
     fn select(&mut self, depth: usize) -> Relation {
@@ -182,6 +192,43 @@ impl Generator {
         };
         let (list, columns) = self.named(items);
         query(format!("SELECT {list} FROM {}{condition}{group}{having}", from.sql), columns)
+    }
+
+    /// A table function that adds the windows of each row.
+    fn in_windows(&mut self, name: &str) -> String {
+        let (kind, sizes) = *self.one_of(&[
+            ("TUMBLE", "INTERVAL '20' SECOND"),
+            ("HOP", "INTERVAL '10' SECOND, INTERVAL '20' SECOND"),
+            ("CUMULATE", "INTERVAL '10' SECOND, INTERVAL '30' SECOND"),
+        ]);
+        format!("{kind}(TABLE {name}, DESCRIPTOR(ts), {sizes})")
+    }
+
+    /// An aggregate by windows of some time.
+    fn windowed(&mut self, depth: usize) -> Relation {
+        let from = self.from(depth);
+        let Some(time) = self.column(&from.columns, Type::Time) else { return self.aggregate(depth) };
+        let condition = self.filter(&from.columns, depth);
+        let (window, arguments) = *self.one_of(&[
+            ("window", "'20 seconds'"),
+            ("window", "'20 seconds', '10 seconds'"),
+            ("window", "'1 minute', '1 minute', '7 seconds'"),
+            ("session_window", "'6 seconds'"),
+            ("session_window", "'15 seconds'"),
+        ]);
+        let mut items = vec![(format!("{window}.start"), Type::Time), (format!("{window}.end"), Type::Time)];
+        let mut keys = vec![format!("{window}({}, {arguments})", time.name)];
+        for _ in 0..self.weighted(&[(3, 0), (4, 1), (1, 2)]) {
+            let data_type = *self.one_of(&[Type::Int, Type::Text]);
+            let key = self.expression(data_type, &from.columns, 1);
+            keys.push((items.len() + 1).to_string());
+            items.push((key, data_type));
+        }
+        for _ in 0..self.count(1..=3) {
+            items.push(self.function(&from.columns));
+        }
+        let (list, columns) = self.named(items);
+        query(format!("SELECT {list} FROM {}{condition} GROUP BY {}", from.sql, keys.join(", ")), columns)
     }
 
     /// An aggregate function over the columns.

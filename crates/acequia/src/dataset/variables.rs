@@ -1,7 +1,7 @@
 //! The variables of a processor: what it declares, and the handles by which it reads and writes them.
 
 use super::rows::{Row, RowCodec};
-use crate::exec::{Codec, KeyCodec, KeyContext, SubKey, TimeMode, Value, Variable, VariableKind};
+use crate::exec::{Codec, KeyCodec, KeyContext, SubKey, TIMERS, TimeMode, Value, Variable, VariableKind};
 use acequia_core::{Error, Result};
 use arrow::array::{ArrayRef, RecordBatch};
 use arrow::datatypes::{DataType, Fields};
@@ -10,9 +10,6 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
-
-/// The table of timers has this name among the tables of the state.
-const TIMERS: &str = "timers";
 
 /// Takes the declarations of a processor's variables.
 ///

@@ -31,7 +31,7 @@ pub use first_rows::{FirstRowsOperator, FirstRowsSpec};
 pub use join::{JoinEmit, JoinEviction, JoinOperator, JoinSide, JoinSpec};
 pub use keyed_state::{
     Codec, Grouped, KeyCodec, KeyContext, KeyedProcessor, KeyedState, KeyedStateOperator, KeyedStateSpec,
-    Keys, SubKey, TimeMode, Value, Variable, VariableKind,
+    Keys, SubKey, TIMERS, TimeMode, Value, Variable, VariableKind,
 };
 pub use materialize::{MaterializeOperator, MaterializeSpec};
 pub use partitions::{First, Gives, Number, PartitionsOperator, PartitionsSpec, Relation, See};

@@ -37,6 +37,7 @@ pub mod window_time;
 
 mod expand;
 mod timestamps;
+mod twin_names;
 
 use acequia_core::Error;
 use datafusion::common::DataFusionError;
@@ -98,7 +99,7 @@ pub fn install(builder: SessionStateBuilder, mode: Mode) -> datafusion::common::
     // where a projection has columns with and without the name of their table.
     let config = builder.config().get_or_insert_default();
     config.options_mut().optimizer.enable_leaf_expression_pushdown = false;
-    let mut state = builder.build();
+    let mut state = twin_names::guard(builder.build());
     state.register_relation_planner(Arc::new(relation::WindowTableFunctions))?;
     Ok(state)
 }

@@ -18,6 +18,7 @@
 mod saved;
 mod state;
 
+pub use saved::TIMERS;
 pub use state::{KeyContext, KeyedState, SubKey, Value};
 
 use super::aggregate::coalesce;

@@ -16,8 +16,8 @@ use arrow::datatypes::{DataType, Field, Int64Type, Schema};
 use arrow::row::{OwnedRow, RowConverter, Rows};
 use std::sync::Arc;
 
-/// The table of timers.
-pub(crate) const TIMERS: &str = "timers";
+/// The name of the table of timers.
+pub const TIMERS: &str = "timers";
 
 /// The tables of an operator: one for each variable, then that of timers.
 pub(super) struct Tables {
