@@ -83,6 +83,20 @@ impl Delta {
         Ok(Self { rows: take_record_batch(&self.rows, &UInt32Array::from(rows.to_vec()))?, weights })
     }
 
+    /// The rows alone, each as often as it is there.
+    ///
+    /// # Errors
+    /// What taking them gives.
+    pub(crate) fn copies(self) -> Result<RecordBatch> {
+        if self.weights.iter().all(|weight| *weight == 1) {
+            return Ok(self.rows);
+        }
+        let counted = self.weights.iter().enumerate();
+        let copies =
+            counted.flat_map(|(row, weight)| std::iter::repeat_n(row as u32, (*weight).max(0) as usize));
+        Ok(take_record_batch(&self.rows, &copies.collect::<UInt32Array>())?)
+    }
+
     /// These changes and others, of rows with the same columns.
     ///
     /// # Errors

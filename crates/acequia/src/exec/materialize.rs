@@ -8,8 +8,7 @@ use super::row_store::{RowId, RowStore, RowStoreSpec, SavedRows};
 use super::{BatchContext, Operator};
 use acequia_core::state::{Stateful, TableDef, TableDelta};
 use acequia_core::{Error, OperatorId, Result, Watermark};
-use arrow::array::{RecordBatch, UInt32Array};
-use arrow::compute::take_record_batch;
+use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use std::sync::Arc;
 
@@ -58,13 +57,7 @@ impl MaterializeOperator {
 
     fn all(&self) -> Result<Vec<RecordBatch>> {
         let ids: Vec<RowId> = self.store.ids().collect();
-        let copies = |rows: Delta| {
-            let times = rows.weights.iter().enumerate();
-            let copies =
-                times.flat_map(|(row, times)| std::iter::repeat_n(row as u32, (*times).max(0) as usize));
-            Ok(take_record_batch(&rows.rows, &copies.collect::<UInt32Array>())?)
-        };
-        ids.chunks(OUTPUT_ROWS).map(|ids| copies(self.store.delta_of(ids)?)).collect()
+        ids.chunks(OUTPUT_ROWS).map(|ids| self.store.delta_of(ids)?.copies()).collect()
     }
 }
 

@@ -17,9 +17,12 @@ mod join;
 mod key_table;
 mod keyed_state;
 mod materialize;
+mod moving_bound;
 mod partitions;
 mod route;
+mod row_bytes;
 mod row_store;
+mod rows_table;
 mod session_aggregate;
 mod sharded;
 #[cfg(test)]
@@ -34,6 +37,7 @@ pub use keyed_state::{
     Keys, SubKey, TIMERS, TimeMode, Value, Variable, VariableKind,
 };
 pub use materialize::{MaterializeOperator, MaterializeSpec};
+pub use moving_bound::{BatchBound, Comparison, MovingBound, MovingBoundOperator, MovingBoundSpec};
 pub use partitions::{First, Gives, Number, PartitionsOperator, PartitionsSpec, Relation, See};
 pub use session_aggregate::{SessionAggregateOperator, SessionColumns, SessionSpec};
 pub use sharded::{Sharding, Shards};

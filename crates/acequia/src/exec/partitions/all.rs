@@ -2,12 +2,12 @@
 
 use super::{Kept, PartitionsSpec, ROWS, Seen};
 use crate::exec::delta::{Delta, encode};
+use crate::exec::row_bytes::RowBytes;
 use crate::exec::row_store::{Cursor, RowStore, RowStoreSpec, SavedRows, hash_keys};
+use acequia_core::Result;
 use acequia_core::state::{TableDef, TableDelta};
-use acequia_core::{Error, Result};
 use arrow::array::{ArrayRef, RecordBatch, UInt32Array};
 use arrow::compute::{take, take_record_batch};
-use arrow::row::{RowConverter, SortField};
 use datafusion::common::utils::normalize_float_zero;
 use hashbrown::HashSet;
 use std::sync::Arc;
@@ -18,21 +18,15 @@ const LOOKUP_ROWS: usize = 64 * 1024;
 /// See the [module](self).
 pub(super) struct AllRows {
     partition: Vec<usize>,
-    /// Orders rows: columns, and how they are compared.
-    order: Vec<usize>,
-    converter: RowConverter,
+    /// Orders rows.
+    bytes: RowBytes,
     store: RowStore,
     saved: SavedRows,
 }
 
 impl AllRows {
     pub(super) fn try_new(spec: &PartitionsSpec) -> Result<Self> {
-        let order = spec.all_columns();
-        let sort = |(column, options): &(usize, _)| {
-            SortField::new_with_options(spec.schema.field(*column).data_type().clone(), *options)
-        };
-        let converter = RowConverter::new(order.iter().map(sort).collect())
-            .map_err(|e| Error::unsupported(format!("rows cannot be ordered by their columns: {e}")))?;
+        let bytes = RowBytes::try_new(&spec.schema, &spec.all_columns())?;
         let store = RowStore::new(RowStoreSpec {
             schema: Arc::clone(&spec.schema),
             key: spec.partition.clone(),
@@ -42,8 +36,7 @@ impl AllRows {
             time: spec.time.as_ref().map(|time| (time.column, time.field)),
         })?;
         let saved = SavedRows::new(spec.operator, ROWS, &store);
-        let order = order.into_iter().map(|(column, _)| column).collect();
-        Ok(Self { partition: spec.partition.clone(), order, converter, store, saved })
+        Ok(Self { partition: spec.partition.clone(), bytes, store, saved })
     }
 
     /// All rows of the partitions that these rows are in.
@@ -75,8 +68,7 @@ impl AllRows {
 
     /// Rows in order, each as often as its weight says.
     fn in_order(&self, rows: Delta) -> Result<RecordBatch> {
-        let columns: Vec<ArrayRef> = self.order.iter().map(|c| Arc::clone(rows.rows.column(*c))).collect();
-        let encoded = self.converter.convert_columns(&columns)?;
+        let encoded = self.bytes.encode(&rows.rows)?;
         let mut order: Vec<u32> = (0..rows.len() as u32).collect();
         order.sort_unstable_by(|a, b| encoded.row(*a as usize).cmp(&encoded.row(*b as usize)));
         let copies = |row: u32| std::iter::repeat_n(row, rows.weights[row as usize].max(0) as usize);

@@ -35,14 +35,14 @@ mod tests;
 mod top;
 
 use super::aggregate::times_in;
-use super::delta::{Delta, batch_of};
+use super::delta::Delta;
 use super::{BatchContext, Emit, Operator, TimeKey, with_weight};
-use acequia_core::state::{Stateful, TableDef, TableDelta, TableKind};
+use acequia_core::state::{Stateful, TableDef, TableDelta};
 use acequia_core::{BatchId, Error, OperatorId, Result, Watermark};
 use all::AllRows;
-use arrow::array::{AsArray, BooleanArray, Int64Array, RecordBatch};
+use arrow::array::{BooleanArray, RecordBatch};
 use arrow::compute::{SortOptions, concat_batches, filter_record_batch};
-use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use ordered::OrderedRows;
 use std::sync::Arc;
 use top::TopRows;
@@ -230,45 +230,6 @@ trait Kept: Send {
     fn snapshot(&self) -> Result<Vec<RecordBatch>>;
     fn rows(&self) -> usize;
     fn bytes(&self) -> usize;
-}
-
-/// The table of rows with their weights.
-fn rows_table(spec: &PartitionsSpec) -> TableDef {
-    let own = spec.schema.fields().iter().enumerate();
-    let mut fields: Vec<Field> =
-        own.map(|(i, field)| Field::new(format!("c{i}"), field.data_type().clone(), true)).collect();
-    let time_column = spec.time.is_some().then(|| {
-        fields.push(Field::new("time", DataType::Int64, true));
-        fields.len() - 1
-    });
-    fields.push(Field::new("weight", DataType::Int64, false));
-    TableDef {
-        operator: spec.operator,
-        name: ROWS.to_string(),
-        kind: TableKind::Additive,
-        schema: Arc::new(Schema::new(fields)),
-        time_column,
-    }
-}
-
-/// Rows as that table has them.
-fn saved_rows(delta: &Delta, time: Option<&TimeKey>, table: &TableDef) -> Result<RecordBatch> {
-    let mut columns = delta.rows.columns().to_vec();
-    if let Some(time) = time {
-        columns.push(Arc::new(times_in(&columns[time.column], time.field)?));
-    }
-    columns.push(Arc::new(Int64Array::from(delta.weights.clone())));
-    Ok(RecordBatch::try_new(Arc::clone(&table.schema), columns)?)
-}
-
-/// Rows from what that table has.
-fn restored_rows(rows: &RecordBatch, schema: &SchemaRef, table: &TableDef) -> Result<Delta> {
-    let weights = rows.columns().last().and_then(|column| column.as_primitive_opt::<Int64Type>());
-    let weights = weights.filter(|_| rows.num_columns() == table.schema.fields().len());
-    let weights = weights
-        .ok_or_else(|| Error::data(format!("saved rows are not of this table: table=`{}`", table.name)))?;
-    let columns = rows.columns()[..schema.fields().len()].to_vec();
-    Ok(Delta { rows: batch_of(schema, columns, rows.num_rows())?, weights: weights.values().to_vec() })
 }
 
 /// See the [module](self).

@@ -7,16 +7,17 @@
 //! The bytes are the row: it is made from them again. They are in no checkpoint, which has the columns.
 //! Memory per row: its bytes and about 50.
 
-use super::{Before, First, Kept, PartitionsSpec, See, Seen, restored_rows, rows_table, saved_rows};
+use super::{Before, First, Kept, PartitionsSpec, ROWS, See, Seen};
 use crate::exec::TimeKey;
 use crate::exec::aggregate::times_in;
-use crate::exec::delta::{Delta, batch_of};
+use crate::exec::delta::Delta;
+use crate::exec::row_bytes::{RowBytes, converter};
+use crate::exec::rows_table::{restored_rows, rows_table, saved_rows};
 use acequia_core::state::{TableDef, TableDelta};
 use acequia_core::{Error, Result};
-use arrow::array::{Array, ArrayRef, RecordBatch, UInt32Array};
-use arrow::compute::{cast, take_record_batch};
+use arrow::array::{Array, RecordBatch};
 use arrow::datatypes::SchemaRef;
-use arrow::row::{RowConverter, Rows, SortField};
+use arrow::row::{RowConverter, Rows};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound::{Excluded, Included, Unbounded};
 use std::sync::Arc;
@@ -39,9 +40,7 @@ pub(super) struct OrderedRows {
     schema: SchemaRef,
     see: See,
     time: Option<TimeKey>,
-    /// The columns as they follow each other in a key.
-    order: Vec<usize>,
-    whole: RowConverter,
+    whole: RowBytes,
     /// Of the first columns: those of the partition, and also those of the order.
     partition: Option<(usize, RowConverter)>,
     ordered: Option<(usize, RowConverter)>,
@@ -73,16 +72,9 @@ impl Keys {
 impl OrderedRows {
     pub(super) fn try_new(spec: &PartitionsSpec) -> Result<Self> {
         let order = spec.all_columns();
-        let converter = |columns: usize| {
-            let sort = |(column, options): &(usize, _)| {
-                SortField::new_with_options(spec.schema.field(*column).data_type().clone(), *options)
-            };
-            RowConverter::new(order[..columns].iter().map(sort).collect())
-                .map_err(|e| Error::unsupported(format!("rows cannot be ordered by their columns: {e}")))
-        };
         let prefix = |columns: usize| match columns {
             0 => Ok(None),
-            _ => converter(columns).map(|converter| Some((columns, converter))),
+            _ => converter(&spec.schema, &order[..columns]).map(|converter| Some((columns, converter))),
         };
         let of_partition = order.iter().filter(|(column, _)| spec.partition.contains(column)).count();
         let of_order = spec.order.iter().filter(|(column, _)| !spec.partition.contains(column));
@@ -91,21 +83,20 @@ impl OrderedRows {
             schema: Arc::clone(&spec.schema),
             see: spec.see,
             time: spec.time.clone(),
-            whole: converter(order.len())?,
+            whole: RowBytes::try_new(&spec.schema, &order)?,
             partition: prefix(of_partition)?,
             ordered: prefix(ordered)?,
-            order: order.into_iter().map(|(column, _)| column).collect(),
             rows: BTreeMap::new(),
             key_bytes: 0,
             by_time: BTreeMap::new(),
-            table: rows_table(spec),
+            table: rows_table(spec.operator, ROWS, &spec.schema, spec.time.is_some()),
             unsaved: Vec::new(),
             unsaved_eviction: None,
         })
     }
 
     fn keys(&self, rows: &RecordBatch) -> Result<Keys> {
-        let columns: Vec<ArrayRef> = self.order.iter().map(|c| Arc::clone(rows.column(*c))).collect();
+        let columns = self.whole.ordered(rows);
         let ends = |prefix: &Option<(usize, RowConverter)>| match prefix {
             Some((first, converter)) => {
                 let prefixes = converter.convert_columns(&columns[..*first])?;
@@ -114,7 +105,7 @@ impl OrderedRows {
             None => Ok::<_, Error>(vec![0; rows.num_rows()]),
         };
         let (partition, ordered) = (ends(&self.partition)?, ends(&self.ordered)?);
-        Ok(Keys { whole: self.whole.convert_columns(&columns)?, partition, ordered })
+        Ok(Keys { whole: self.whole.encode(rows)?, partition, ordered })
     }
 
     /// Adds weights to rows.
@@ -186,29 +177,13 @@ impl OrderedRows {
 
     /// Rows from their keys, each as often as it is there.
     fn decode(&self, keys: &[(&[u8], i64)]) -> Result<Delta> {
-        let parser = self.whole.parser();
-        let columns = self.whole.convert_rows(keys.iter().map(|(key, _)| parser.parse(key)))?;
-        let mut placed: Vec<Option<ArrayRef>> = vec![None; columns.len()];
-        for (column, place) in columns.into_iter().zip(&self.order) {
-            let own = self.schema.field(*place).data_type();
-            // Dictionaries come back as their values.
-            placed[*place] = Some(if column.data_type() == own { column } else { cast(&column, own)? });
-        }
-        let columns = placed.into_iter().flatten().collect();
-        let rows = batch_of(&self.schema, columns, keys.len())?;
+        let rows = self.whole.decode(keys.iter().map(|(key, _)| *key))?;
         Ok(Delta { rows, weights: keys.iter().map(|(_, weight)| *weight).collect() })
     }
 
     /// The same, with copies in place of weights.
     fn decode_copies(&self, keys: &[(&[u8], i64)]) -> Result<RecordBatch> {
-        let Delta { rows, weights } = self.decode(keys)?;
-        if weights.iter().all(|weight| *weight == 1) {
-            return Ok(rows);
-        }
-        let copies = weights.iter().enumerate();
-        let copies =
-            copies.flat_map(|(row, copies)| std::iter::repeat_n(row as u32, (*copies).max(0) as usize));
-        Ok(take_record_batch(&rows, &copies.collect::<UInt32Array>())?)
+        self.decode(keys)?.copies()
     }
 
     /// Applies changes, and gives the first rows of the partitions where these changed.

@@ -10,16 +10,18 @@
 //! With [`Number`]s the operator gives the rows with these as further columns, and finds by itself which have changed.
 //! Memory per row: its bytes and 24; per partition the bytes of its columns and about 60.
 
-use super::{First, Kept, Number, PartitionsSpec, Seen, restored_rows, rows_table, saved_rows};
+use super::{First, Kept, Number, PartitionsSpec, ROWS, Seen};
 use crate::exec::TimeKey;
 use crate::exec::aggregate::times_in;
 use crate::exec::delta::{Delta, batch_of};
+use crate::exec::row_bytes::{RowBytes, converter};
+use crate::exec::rows_table::{restored_rows, rows_table, saved_rows};
 use acequia_core::state::{TableDef, TableDelta};
 use acequia_core::{Error, Result};
 use arrow::array::{Array, ArrayRef, RecordBatch, UInt32Array, UInt64Array};
-use arrow::compute::{cast, concat_batches, take_record_batch};
+use arrow::compute::{concat_batches, take_record_batch};
 use arrow::datatypes::SchemaRef;
-use arrow::row::{RowConverter, Rows, SortField};
+use arrow::row::{RowConverter, Rows};
 use hashbrown::HashMap;
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -127,9 +129,8 @@ pub(super) struct TopRows {
     time: Option<TimeKey>,
     partition: Vec<usize>,
     partition_rows: Option<RowConverter>,
-    /// The columns as they follow each other in a row's bytes, and how many of them are the order.
-    columns: Vec<usize>,
-    whole: RowConverter,
+    whole: RowBytes,
+    /// Of the first columns of a row's bytes: those of the order, and how many they are.
     ordered: Option<(usize, RowConverter)>,
     places: HashMap<Box<[u8]>, u32>,
     tops: Vec<Top>,
@@ -146,16 +147,9 @@ pub(super) struct TopRows {
 
 impl TopRows {
     pub(super) fn try_new(spec: &PartitionsSpec, first: First, numbers: &[Number]) -> Result<Self> {
-        let sort = |(column, options): &(usize, _)| {
-            SortField::new_with_options(spec.schema.field(*column).data_type().clone(), *options)
-        };
-        let converter = |columns: &[(usize, _)]| {
-            RowConverter::new(columns.iter().map(sort).collect())
-                .map_err(|e| Error::unsupported(format!("rows cannot be ordered by their columns: {e}")))
-        };
         let some = |columns: &[(usize, _)]| match columns {
             [] => Ok(None),
-            columns => converter(columns).map(Some),
+            columns => converter(&spec.schema, columns).map(Some),
         };
         // Columns of the partition come last, being the same in all of its rows.
         let of_partition = |(column, _): &(usize, _)| spec.partition.contains(column);
@@ -173,9 +167,8 @@ impl TopRows {
             time: spec.time.clone(),
             partition_rows: some(&partition)?,
             partition: partition.into_iter().map(|(column, _)| column).collect(),
-            whole: converter(&columns)?,
+            whole: RowBytes::try_new(&spec.schema, &columns)?,
             ordered,
-            columns: columns.into_iter().map(|(column, _)| column).collect(),
             places: HashMap::new(),
             tops: Vec::new(),
             free: Vec::new(),
@@ -183,7 +176,7 @@ impl TopRows {
             rows: 0,
             row_bytes: 0,
             partition_bytes: 0,
-            table: rows_table(spec),
+            table: rows_table(spec.operator, ROWS, &spec.schema, spec.time.is_some()),
             unsaved: Vec::new(),
             unsaved_eviction: None,
         })
@@ -232,7 +225,7 @@ impl TopRows {
         let column = |c: &usize| Arc::clone(rows.column(*c));
         let ordered = match &self.ordered {
             Some((first, converter)) => {
-                let columns: Vec<ArrayRef> = self.columns[..*first].iter().map(column).collect();
+                let columns: Vec<ArrayRef> = self.whole.columns()[..*first].iter().map(column).collect();
                 Some(converter.convert_columns(&columns)?)
             }
             None => None,
@@ -271,8 +264,7 @@ impl TopRows {
         ordered: Vec<usize>,
         partitions: Vec<(u32, Range<usize>)>,
     ) -> Result<Batch> {
-        let columns: Vec<ArrayRef> = self.columns.iter().map(|c| Arc::clone(rows.column(*c))).collect();
-        let whole = self.whole.convert_columns(&columns)?;
+        let whole = self.whole.encode(&rows)?;
         let mut order: Vec<u32> = (0..rows.num_rows() as u32).collect();
         for (_, range) in &partitions {
             order[range.clone()]
@@ -364,7 +356,7 @@ impl TopRows {
     fn given(&self, listed: &Listed, batch: Option<&Batch>) -> Result<RecordBatch> {
         let is_new = |at: &usize| listed.rows[*at].1.is_some();
         let (new, kept): (Vec<usize>, Vec<usize>) = (0..listed.rows.len()).partition(is_new);
-        let mut rows = self.decode(kept.iter().map(|at| &*listed.rows[*at].0))?;
+        let mut rows = self.whole.decode(kept.iter().map(|at| &*listed.rows[*at].0))?;
         if let Some(batch) = batch.filter(|_| !new.is_empty()) {
             let new: UInt32Array = new.iter().map(|at| listed.rows[*at].1).collect();
             rows = concat_batches(&self.schema, [&rows, &take_record_batch(&batch.rows, &new)?])?;
@@ -378,23 +370,10 @@ impl TopRows {
         batch_of(&self.given, columns, order.len())
     }
 
-    /// Rows from their bytes.
-    fn decode<'a>(&self, rows: impl ExactSizeIterator<Item = &'a [u8]>) -> Result<RecordBatch> {
-        let (count, parser) = (rows.len(), self.whole.parser());
-        let columns = self.whole.convert_rows(rows.map(|row| parser.parse(row)))?;
-        let mut placed: Vec<Option<ArrayRef>> = vec![None; columns.len()];
-        for (column, place) in columns.into_iter().zip(&self.columns) {
-            let own = self.schema.field(*place).data_type();
-            // Dictionaries come back as their values.
-            placed[*place] = Some(if column.data_type() == own { column } else { cast(&column, own)? });
-        }
-        batch_of(&self.schema, placed.into_iter().flatten().collect(), count)
-    }
-
     /// What a batch changes in the saved rows.
     fn save(&mut self, batch: &Batch, changes: &Changes) -> Result<()> {
         let kept = take_record_batch(&batch.rows, &UInt32Array::from(changes.kept.clone()))?;
-        let dropped = self.decode(changes.dropped.iter().map(|row| &**row))?;
+        let dropped = self.whole.decode(changes.dropped.iter().map(|row| &**row))?;
         let weights = [vec![1; kept.num_rows()], vec![-1; dropped.num_rows()]].concat();
         let rows = concat_batches(&self.schema, [&kept, &dropped])?;
         let changed = Delta { rows, weights }.consolidated()?;
@@ -479,18 +458,14 @@ impl Kept for TopRows {
 
     fn restore(&mut self, rows: &RecordBatch) -> Result<()> {
         let delta = restored_rows(rows, &self.schema, &self.table)?;
-        let copies = delta.weights.iter().enumerate();
-        let copies =
-            copies.flat_map(|(row, copies)| std::iter::repeat_n(row as u32, (*copies).max(0) as usize));
-        let rows = take_record_batch(&delta.rows, &copies.collect::<UInt32Array>())?;
-        let batch = self.batch(&rows)?;
+        let batch = self.batch(&delta.copies()?)?;
         self.add(&batch);
         Ok(())
     }
 
     fn snapshot(&self) -> Result<Vec<RecordBatch>> {
         let rows: Vec<&[u8]> = self.tops.iter().flat_map(|top| &top.rows).map(|row| &*row.bytes).collect();
-        let rows = self.decode(rows.into_iter())?;
+        let rows = self.whole.decode(rows.into_iter())?;
         let all = Delta { weights: vec![1; rows.num_rows()], rows }.consolidated()?;
         Ok(if all.len() == 0 { Vec::new() } else { vec![saved_rows(&all, self.time.as_ref(), &self.table)?] })
     }
