@@ -13,10 +13,12 @@
 
 use super::late::{deciding, passed};
 use acequia::catalog::{Changelog, StreamScan};
-use acequia::functions::{DropDuplicates, TimeColumn, TimeColumns, event_time_columns, resolve_windows};
+use acequia::functions::{
+    DropDuplicates, TimeColumn, TimeColumns, event_time_columns, fix_batch_time, resolve_windows,
+};
 use acequia::plan::is_streaming;
 use acequia::{OutputMode, Result, from_datafusion};
-use acequia_core::Watermark;
+use acequia_core::{Timestamp, Watermark};
 use arrow::array::{RecordBatch, RecordBatchOptions, UInt32Array};
 use arrow::compute::{SortOptions, cast, concat_batches, filter_record_batch, not, take_record_batch};
 use arrow::datatypes::{Field, Schema, SchemaRef};
@@ -43,7 +45,7 @@ pub struct BatchRows {
     pub rows: HashMap<String, Vec<RecordBatch>>,
 }
 
-/// The answer of a query, as SQL says it, over these batches.
+/// The answer of a query, as SQL says it, over these batches, at this time.
 ///
 /// # Errors
 /// Those of planning and running it.
@@ -52,8 +54,11 @@ pub async fn answer(
     query: &LogicalPlan,
     mode: OutputMode,
     batches: &[BatchRows],
+    now: Timestamp,
 ) -> Result<Vec<RecordBatch>> {
     let plan = resolve_windows(query.clone()).map_err(from_datafusion)?;
+    let zone = context.state().config_options().execution.time_zone.clone();
+    let plan = fix_batch_time(plan, now, zone.as_deref()).map_err(from_datafusion)?;
     let answer = Answer { context, mode, batches };
     let plan = answer.node(&plan).await?;
     answer.run(plan).await

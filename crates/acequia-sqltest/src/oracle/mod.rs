@@ -24,7 +24,7 @@ use crate::event::Event;
 use acequia::catalog::Stream;
 use acequia::session::RunningQuery;
 use acequia::{Error, Result, Session, StreamingQueryProgress};
-use acequia_core::Clock;
+use acequia_core::{Clock, Timestamp};
 use datafusion::execution::SessionStateBuilder;
 use datafusion::prelude::SessionContext;
 use indexmap::IndexMap;
@@ -124,7 +124,10 @@ impl Oracle {
             let name = watched.query.handle.name().to_string();
             let context = || format!("batch oracle of query `{name}`");
             watched.read(&self.clock).await.map_err(|e| e.context(context()))?;
-            let difference = watched.difference(&self.context).await.map_err(|e| e.context(context()))?;
+            let difference = watched
+                .difference(&self.context, self.clock.now())
+                .await
+                .map_err(|e| e.context(context()))?;
             self.checks += 1;
             if let Some(difference) = difference {
                 return Err(Error::internal(format!(
@@ -174,8 +177,8 @@ impl Watched {
         Ok(())
     }
 
-    async fn difference(&self, context: &SessionContext) -> Result<Option<String>> {
-        let expected = answer(context, &self.query.logical, self.query.mode, &self.batches).await?;
+    async fn difference(&self, context: &SessionContext, now: Timestamp) -> Result<Option<String>> {
+        let expected = answer(context, &self.query.logical, self.query.mode, &self.batches, now).await?;
         difference(&expected, &self.fold.rows()?)
     }
 }

@@ -5,12 +5,14 @@
 //! continuous one. [`bind_batch_time`] puts functions in their place that read a cell, which the runtime sets before
 //! every micro-batch. They are volatile, so that nothing folds them, and keep type and name.
 
+use super::lineage::time_of;
+use super::time_column::{ARGUMENT, TimeColumn, TimeRole};
 use acequia_core::Timestamp;
 use arrow::array::timezone::Tz;
-use arrow::datatypes::{DataType, Field, FieldRef, TimeUnit};
+use arrow::datatypes::{DataType, Field, FieldRef, Schema, TimeUnit};
 use chrono::{Offset, TimeZone};
 use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::common::{DataFusionError, Result, ScalarValue};
+use datafusion::common::{Column, DFSchema, DataFusionError, Result, ScalarValue};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
 use datafusion::logical_expr::{
@@ -47,18 +49,38 @@ const CLOCK_FUNCTIONS: [&str; 5] = ["now", "current_date", "current_time", "loca
 /// # Errors
 /// `Invalid` for a time zone that is not known.
 pub fn bind_batch_time(plan: LogicalPlan, cell: &Arc<BatchTime>, zone: Option<&str>) -> Result<LogicalPlan> {
+    replace_calls(plan, zone, &|field, zone| {
+        let (cell, signature) = (Arc::clone(cell), Signature::nullary(Volatility::Volatile));
+        Ok(ScalarUDF::from(BatchTimeFunction { cell, field, zone, signature }).call(vec![]))
+    })
+}
+
+/// Replaces every call for the current time by its value at this time: the batch query to compare with.
+///
+/// # Errors
+/// As [`bind_batch_time`].
+pub fn fix_batch_time(plan: LogicalPlan, time: Timestamp, zone: Option<&str>) -> Result<LogicalPlan> {
+    replace_calls(plan, zone, &|field, zone| {
+        Ok(Expr::Literal(value_of(local(time.0, zone), field.data_type())?, None))
+    })
+}
+
+/// What stands for a call: from its field, and the zone where the local time is asked for.
+type Replacement<'a> = &'a dyn Fn(FieldRef, Option<Tz>) -> Result<Expr>;
+
+fn replace_calls(plan: LogicalPlan, zone: Option<&str>, by: Replacement<'_>) -> Result<LogicalPlan> {
     let zone = zone.map(|z| z.parse::<Tz>()).transpose()?;
     let rewritten = plan.transform_up_with_subqueries(|node| {
         let preserver = NamePreserver::new(&node);
         node.map_expressions(|expr| {
             let saved = preserver.save(&expr);
-            Ok(expr.transform_up(|e| bind(e, cell, zone))?.update_data(|e| saved.restore(e)))
+            Ok(expr.transform_up(|e| replace(e, zone, by))?.update_data(|e| saved.restore(e)))
         })
     })?;
     Ok(rewritten.data)
 }
 
-fn bind(expr: Expr, cell: &Arc<BatchTime>, zone: Option<Tz>) -> Result<Transformed<Expr>> {
+fn replace(expr: Expr, zone: Option<Tz>, by: Replacement<'_>) -> Result<Transformed<Expr>> {
     let Expr::ScalarFunction(call) = &expr else { return Ok(Transformed::no(expr)) };
     if !call.args.is_empty() || !CLOCK_FUNCTIONS.contains(&call.func.name()) || is_bound(&call.func) {
         return Ok(Transformed::no(expr));
@@ -66,19 +88,66 @@ fn bind(expr: Expr, cell: &Arc<BatchTime>, zone: Option<Tz>) -> Result<Transform
     let field =
         call.func.return_field_from_args(ReturnFieldArgs { arg_fields: &[], scalar_arguments: &[] })?;
     let local = call.func.name() != "now" && call.func.name() != "proctime";
-    Ok(Transformed::yes(
-        ScalarUDF::from(BatchTimeFunction {
-            cell: Arc::clone(cell),
-            field,
-            zone: zone.filter(|_| local),
-            signature: Signature::nullary(Volatility::Volatile),
-        })
-        .call(vec![]),
-    ))
+    Ok(Transformed::yes(by(field, zone.filter(|_| local))?))
 }
 
 fn is_bound(function: &ScalarUDF) -> bool {
     function.inner().is::<BatchTimeFunction>()
+}
+
+/// Whether an expression asks for the batch's time, bound to a cell or not yet.
+pub fn reads_batch_time(expr: &Expr) -> bool {
+    let found = expr.exists(|e| {
+        Ok(matches!(e, Expr::ScalarFunction(call) if is_bound(&call.func)
+            || (call.args.is_empty() && CLOCK_FUNCTIONS.contains(&call.func.name()))))
+    });
+    found.unwrap_or(true)
+}
+
+/// The expression with every reading of the batch's time from this cell.
+///
+/// # Errors
+/// None of its own.
+pub fn read_from(expr: Expr, cell: &Arc<BatchTime>) -> Result<Expr> {
+    let rewritten = expr.transform_up(|e| match &e {
+        Expr::ScalarFunction(call) => match call.func.inner().downcast_ref::<BatchTimeFunction>() {
+            Some(function) => {
+                let function = BatchTimeFunction { cell: Arc::clone(cell), ..function.clone() };
+                Ok(Transformed::yes(ScalarUDF::from(function).call(vec![])))
+            }
+            None => Ok(Transformed::no(e)),
+        },
+        _ => Ok(Transformed::no(e)),
+    });
+    rewritten.map(|t| t.data)
+}
+
+/// Whether an expression reads the batch's time and no column, and never goes back while time goes on. Those functions
+/// of time are known of which [`lineage`](super::lineage) knows it.
+///
+/// # Errors
+/// When its type cannot be found.
+pub fn follows_batch_time(expr: &Expr) -> Result<bool> {
+    let (mut known, mut goes_on) = (None::<FieldRef>, true);
+    let argument = Expr::Column(Column::from_name(ARGUMENT));
+    let replaced = expr.clone().transform_up(|e| {
+        let Expr::ScalarFunction(call) = &e else { return Ok(Transformed::no(e)) };
+        let Some(function) = call.func.inner().downcast_ref::<BatchTimeFunction>() else {
+            return Ok(Transformed::no(e));
+        };
+        let first = known.get_or_insert_with(|| Arc::clone(&function.field));
+        goes_on &= first == &function.field && function.zone.is_none();
+        Ok(Transformed::yes(argument.clone()))
+    })?;
+    let Some(field) = known.filter(|_| goes_on && expr.column_refs().is_empty()) else { return Ok(false) };
+    let data_type = field.data_type().clone();
+    if !matches!(data_type, DataType::Timestamp(_, _) | DataType::Date32) {
+        return Ok(false);
+    }
+    let schema = Schema::new(vec![Field::new(ARGUMENT, data_type.clone(), false)]);
+    let time = TimeColumn { role: TimeRole::EventTime, ..TimeColumn::unmarked(data_type) };
+    let time = time_of(&replaced.data, &DFSchema::try_from(schema)?, &vec![Some(time)])?;
+    Ok(time.is_some_and(|time| time.is_ordered()))
 }
 
 /// A function of the batch's time.

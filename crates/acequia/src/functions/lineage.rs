@@ -9,6 +9,7 @@
 //! | projection | column, alias, `start`/`end` of a window, window of a time, monotone function of one; else lost |
 //! | filter, alias, sort, DISTINCT, drop duplicates | as the input |
 //! | OVER | columns by which all of its windows are partitioned; others change with later rows: lost |
+//! | filter by `now()` | lost: rows come and go when it moves on |
 //! | LIMIT | lost: a row that comes later takes the place of another one |
 //! | unnest of a list of windows | the window |
 //! | aggregate | group keys keep theirs (not those of grouping sets); aggregates: lost |
@@ -21,6 +22,7 @@
 //! time of day) are not monotone and lose it. So does everything that is not listed: lost is always right, it only
 //! keeps state and holds rows back.
 
+use super::batch_time::reads_batch_time;
 use super::bound::evaluate;
 use super::duplicates::DropDuplicates;
 use super::expand::called;
@@ -82,6 +84,7 @@ pub fn transfer(plan: &LogicalPlan, inputs: &[TimeColumns], streaming: &[bool]) 
             _ => lost(plan),
         },
         LogicalPlan::Projection(node) => project(&node.expr, node.input.schema(), &inputs[0])?,
+        LogicalPlan::Filter(node) if reads_batch_time(&node.predicate) => lost(plan),
         LogicalPlan::Filter(_)
         | LogicalPlan::SubqueryAlias(_)
         | LogicalPlan::Sort(_)

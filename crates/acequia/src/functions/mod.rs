@@ -48,7 +48,9 @@ use datafusion::prelude::SessionContext;
 use std::sync::Arc;
 
 pub use batch::{merge_sessions, to_batch};
-pub use batch_time::{BatchTime, bind_batch_time};
+pub use batch_time::{
+    BatchTime, bind_batch_time, fix_batch_time, follows_batch_time, read_from, reads_batch_time,
+};
 pub use bound::bound;
 pub use duplicates::DropDuplicates;
 pub(crate) use expand::own_event_time;

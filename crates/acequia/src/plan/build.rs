@@ -13,18 +13,19 @@ use super::optimize::limited_sorts;
 use super::reset::IslandTemplate;
 use super::static_join::{linear_in_stream, rebuild_join, swap_join, weight_last};
 use super::watermark::{EventTimeObservers, WatermarkPlanner};
-use super::{Slot, duplicates, explain, refuse, see, sessions};
+use super::{Slot, duplicates, explain, moving_bound, refuse, see, sessions};
 use crate::catalog::StreamScan;
 use crate::error::from_datafusion;
 use crate::exec::{Sharding, Shards, WEIGHT, with_weight};
 use crate::functions::{
     BatchTime, DropDuplicates, EventTimeWatermark, TimeColumns, TimeRole, event_time_columns, is_volatile,
+    reads_batch_time,
 };
 use acequia_core::{Error, OperatorId, OutputMode, Result};
 use arrow::compute::SortOptions;
 use arrow::datatypes::{Field, Schema};
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
-use datafusion::common::{Column, DFSchema, TableReference};
+use datafusion::common::{Column, DFSchema, JoinType, TableReference};
 use datafusion::datasource::{provider_as_source, source_as_provider};
 use datafusion::execution::{SessionState, TaskContext};
 use datafusion::logical_expr::{
@@ -79,6 +80,7 @@ pub(super) async fn build(
         mode,
         shards,
         upserts: key::reaches_root_unfiltered(plan),
+        kept_above: false,
         sources: vec![],
         operators: 0,
     };
@@ -133,6 +135,8 @@ pub(super) struct Builder<'a> {
     pub(super) shards: Shards,
     /// Whether the next aggregate below gives rows of the result, so that new versions need no old ones.
     pub(super) upserts: bool,
+    /// Whether anything above keeps rows.
+    pub(super) kept_above: bool,
     sources: Vec<SourceLeaf>,
     operators: u32,
 }
@@ -144,12 +148,26 @@ impl Builder<'_> {
                 return Ok(Part { plan: plan.clone(), inputs: vec![], change: Change::Static });
             }
             refuse_streaming_subqueries(plan)?;
+            let above = self.kept_above;
+            self.kept_above |= !moving_bound::passes_rows(plan);
+            let part = self.streaming_part(plan).await;
+            self.kept_above = above;
+            part
+        }
+        .boxed()
+    }
+
+    fn streaming_part<'b>(&'b mut self, plan: &'b LogicalPlan) -> BoxFuture<'b, Result<Part>> {
+        async move {
             match plan {
                 LogicalPlan::TableScan(scan) => self.source(scan),
                 LogicalPlan::Aggregate(aggregate) => self.aggregate(plan, aggregate).await,
                 LogicalPlan::Join(join) => self.join(plan, join).await,
                 LogicalPlan::Union(union) => self.union(plan, union).await,
                 LogicalPlan::Window(window) => self.window(plan, window).await,
+                LogicalPlan::Filter(filter) if reads_batch_time(&filter.predicate) => {
+                    self.temporal_filter(plan, filter).await
+                }
                 LogicalPlan::Filter(filter) if self.mode != OutputMode::Complete => {
                     match see::of_filter(filter) {
                         Some((window, see)) => self.first(plan, window, see).await,
@@ -309,7 +327,16 @@ impl Builder<'_> {
         let linear =
             (stream_left || left.change == Change::Static) && linear_in_stream(join.join_type, stream_left);
         if !linear {
-            return self.stream_join(plan, join, left, right).await;
+            let scalar = if join.join_type == JoinType::RightSemi { &left } else { &right };
+            // A row that stays is a bound that does not move.
+            return match moving_bound::scalar_comparison(join).filter(|_| scalar.change == Change::Retracting)
+            {
+                Some(compared) if join.join_type == JoinType::RightSemi => {
+                    self.dynamic_filter(plan, compared, right, left).await
+                }
+                Some(compared) => self.dynamic_filter(plan, compared, left, right).await,
+                None => self.stream_join(plan, join, left, right).await,
+            };
         }
         let change = if stream_left { left.change } else { right.change };
         let static_first = if stream_left {

@@ -4,8 +4,8 @@ use super::key;
 use super::node::{Island, Node, OperatorNode, SourceLeaf};
 use super::recompute::Recomputed;
 use crate::exec::{
-    DropDuplicatesSpec, Emit, Expiry, JoinEmit, JoinEviction, JoinSide, KeyedProcessor, See, Shards,
-    Variable, VariableKind,
+    DropDuplicatesSpec, Emit, Expiry, JoinEmit, JoinEviction, JoinSide, KeyedProcessor, MovingBound,
+    MovingBoundSpec, See, Shards, Variable, VariableKind,
 };
 use crate::functions::{DropDuplicates, JoinTimes, TimeColumn};
 use acequia_core::OutputMode;
@@ -85,6 +85,24 @@ pub(super) fn join(
         evicts(0),
         evicts(1)
     )
+}
+
+/// A filter with a bound that moves in a line.
+pub(super) fn moving_bound(condition: &str, spec: &MovingBoundSpec) -> String {
+    let (keeps, evicts) = match &spec.bound {
+        MovingBound::Row(_) => {
+            ("all rows in the order of what is compared", "nothing: the bound may go back")
+        }
+        MovingBound::Time(_) => {
+            ("rows in the order of what is compared, until time has passed them", "now()")
+        }
+    };
+    let emits = match &spec.bound {
+        _ if spec.only_adds() => "rows once they pass",
+        MovingBound::Row(_) => "changed rows that pass, and those between the old bound and the new",
+        MovingBound::Time(_) => "changed rows that pass, and those that time has passed",
+    };
+    format!("`{condition}`, keeps={keeps}, emits={emits}, evicted by={evicts}")
 }
 
 /// `drop_duplicates` in a line.

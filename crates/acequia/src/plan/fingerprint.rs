@@ -6,7 +6,7 @@
 
 use super::build::role_name;
 use super::recompute::Recomputed;
-use crate::exec::{Emit, Expiry};
+use crate::exec::{Comparison, Emit, Expiry};
 use crate::functions::{DropDuplicates, TimeColumn};
 use acequia_core::time::format_interval;
 use datafusion::arrow::datatypes::DataType;
@@ -84,6 +84,17 @@ pub(super) fn recomputed(of: &Recomputed<'_>) -> String {
         list(of.partition.iter(), input),
         values.join("; ")
     )
+}
+
+/// The fingerprint of a node that compares a value of rows with a bound.
+pub(super) fn moving_bound(plan: &LogicalPlan, sides: [&Expr; 2], comparison: Comparison) -> String {
+    let name = fingerprint("moving_bound", plan, &[]);
+    let side = |expr: &Expr| {
+        let reads = |input: &&LogicalPlan| expr.column_refs().iter().all(|c| input.schema().has_column(c));
+        let input = plan.inputs().into_iter().find(reads);
+        input.map_or_else(|| expr.to_string(), |input| resolved(expr, input).to_string())
+    };
+    format!("{name} condition=`{} {comparison} {}`", side(sides[0]), side(sides[1]))
 }
 
 /// The expressions of each node above the input, from the top.

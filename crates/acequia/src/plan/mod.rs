@@ -19,6 +19,7 @@ mod joins;
 mod keep;
 mod key;
 mod keyed_state;
+mod moving_bound;
 mod node;
 mod optimize;
 mod over;

@@ -6,6 +6,7 @@
 //! (they hide which column is an event time). Among the physical ones: everything that looks at statistics, limits,
 //! dynamic filters or partitions. One partition: parallelism comes from shards.
 
+use super::moving_bound::{semi_joins, timed_filters};
 use super::over::distinct_on_to_row_number;
 use crate::error::from_datafusion;
 use crate::functions::{BatchTime, Mode, ResolveWindows, bind_batch_time, resolve_windows};
@@ -13,6 +14,7 @@ use acequia_core::{OutputMode, Result};
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Column, JoinType, ScalarValue};
 use datafusion::execution::{SessionState, SessionStateBuilder};
+use datafusion::logical_expr::utils::split_conjunction;
 use datafusion::logical_expr::{
     EmptyRelation, Expr, FetchType, Join, Limit, LogicalPlan, Projection, SkipType, Sort,
 };
@@ -63,6 +65,9 @@ pub(super) fn streaming_state(state: &SessionState) -> SessionState {
         // It computes parts of windows below the watermark, where their event time cannot be followed.
         .set_bool("datafusion.optimizer.enable_leaf_expression_pushdown", false);
     let known = Optimizer::new().rules.into_iter().filter(|rule| LOGICAL_RULES.contains(&rule.name()));
+    let known = known.map(|rule| -> Arc<dyn OptimizerRule + Send + Sync> {
+        if rule.name() == "push_down_filter" { Arc::new(PushDownFilter(rule)) } else { rule }
+    });
     let mut logical: Vec<Arc<dyn OptimizerRule + Send + Sync>> = known.collect();
     // Before joins are taken apart, and before filters are pushed down.
     for before in ["replace_distinct_aggregate", "push_down_filter"] {
@@ -102,7 +107,39 @@ pub(super) fn optimize(
     if mode != OutputMode::Complete {
         plan = distinct_on_to_row_number(plan)?;
     }
-    state.optimize(&plan).map_err(from_datafusion)
+    let plan = state.optimize(&plan).map_err(from_datafusion)?;
+    let plan = if mode == OutputMode::Complete { plan } else { semi_joins(plan).map_err(from_datafusion)? };
+    timed_filters(plan).map_err(from_datafusion)
+}
+
+/// DataFusion's rule, which would push a condition without columns, as one on `now()` alone, below an aggregate that has a
+/// row of nothing too.
+#[derive(Debug)]
+struct PushDownFilter(Arc<dyn OptimizerRule + Send + Sync>);
+
+impl OptimizerRule for PushDownFilter {
+    fn name(&self) -> &str {
+        self.0.name()
+    }
+
+    fn apply_order(&self) -> Option<ApplyOrder> {
+        self.0.apply_order()
+    }
+
+    fn rewrite(
+        &self,
+        plan: LogicalPlan,
+        config: &dyn OptimizerConfig,
+    ) -> datafusion::common::Result<Transformed<LogicalPlan>> {
+        if let LogicalPlan::Filter(filter) = &plan
+            && let LogicalPlan::Aggregate(aggregate) = filter.input.as_ref()
+            && aggregate.group_expr.iter().all(|key| matches!(key, Expr::GroupingSet(_)))
+            && split_conjunction(&filter.predicate).into_iter().any(|expr| expr.column_refs().is_empty())
+        {
+            return Ok(Transformed::no(plan));
+        }
+        self.0.rewrite(plan, config)
+    }
 }
 
 /// A join or filter whose condition is never true, without it. DataFusion 55 would push the condition down, and through an

@@ -72,6 +72,11 @@ impl Rows {
         Ok(Self { plan: LogicalPlan::Projection(plan), own, computed })
     }
 
+    /// How many columns the part itself has: the first ones.
+    pub(super) fn own(&self) -> usize {
+        self.own
+    }
+
     /// The columns as an island gives them, without the weight.
     pub(super) fn schema_in(&self, island: &IslandTemplate) -> Result<SchemaRef> {
         let columns: Vec<usize> = (0..self.names().fields().len()).collect();
@@ -108,7 +113,7 @@ impl Rows {
     }
 
     /// The place of an expression's column.
-    fn index(&self, expr: &Expr) -> Result<usize> {
+    pub(super) fn index(&self, expr: &Expr) -> Result<usize> {
         let Expr::Column(column) = self.rewritten(expr.clone())? else {
             return Err(refuse::expression(expr));
         };

@@ -12,6 +12,20 @@ pub(super) fn volatile_join() -> Error {
     )
 }
 
+/// A condition on the batch's time that is no comparison with one that only goes on.
+pub(super) fn time_condition(condition: &Expr) -> Error {
+    Error::unsupported(format!(
+        "this condition on now() would have to be looked at again for every row that was ever read; compare a value of the row with now() plus or minus a constant of at most days, as in ts > now() - INTERVAL '1 hour', or use EMIT APPEND without anything that keeps rows, where it is looked at when a row comes: condition=`{condition}`"
+    ))
+}
+
+/// Rows that leave with time, below something that is to be final.
+pub(super) fn expires_below_final(condition: &Expr) -> Error {
+    Error::unsupported(format!(
+        "rows that leave as now() moves on are never final, and what is above them in APPEND mode has to be; use EMIT UPDATE, COMPLETE or CHANGES, or leave the condition to the watermark: condition=`{condition}`"
+    ))
+}
+
 /// NOT IN with more than one condition, which DataFusion cannot run either.
 pub(super) fn correlated_not_in() -> Error {
     Error::unsupported(

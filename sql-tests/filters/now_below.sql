@@ -1,0 +1,23 @@
+-- Rows that leave as now() moves on, below joins, subqueries, OVER, LIMIT, DISTINCT and over rows that are taken back.
+CREATE STREAM s (id BIGINT, k VARCHAR, t TIMESTAMP(3));
+CREATE STREAM r (k VARCHAR, name VARCHAR);
+CREATE STREAM c (id BIGINT, t TIMESTAMP(3), op VARCHAR) WITH (op_column = 'op');
+SELECT s.id, r.name FROM s JOIN r ON s.k = r.k WHERE s.t > now() - INTERVAL '2 seconds' EMIT CHANGES;
+SELECT r.k FROM r WHERE EXISTS (SELECT 1 FROM s WHERE s.k = r.k AND s.t > now() - INTERVAL '2 seconds') EMIT CHANGES;
+SELECT DISTINCT k FROM s WHERE t > now() - INTERVAL '2 seconds' EMIT UPDATE;
+SELECT id, row_number() OVER (ORDER BY id) AS n FROM s WHERE t > now() - INTERVAL '2 seconds' EMIT CHANGES;
+SELECT id FROM (SELECT id, t FROM s ORDER BY id DESC LIMIT 2) WHERE t > now() - INTERVAL '2 seconds' EMIT CHANGES;
+SELECT k, last FROM (SELECT k, max(t) AS last FROM s GROUP BY k) WHERE last > now() - INTERVAL '2 seconds' EMIT UPDATE;
+SELECT count(*) AS n FROM c WHERE t > now() - INTERVAL '2 seconds' EMIT UPDATE;
+SELECT count(*) AS n FROM c WHERE t < now() EMIT UPDATE;
+BEGIN;
+INSERT INTO r VALUES ('a', 'alpha'), ('b', 'beta');
+INSERT INTO s VALUES (1, 'a', '2026-01-01 00:00:00'), (2, 'a', '2026-01-01 00:00:02'), (3, 'b', '2026-01-01 00:00:03');
+INSERT INTO c VALUES (1, '2026-01-01 00:00:00', '+I'), (2, '2026-01-01 00:00:03', '+I'), (3, '2026-01-01 00:00:04', '+I');
+COMMIT;
+INSERT INTO s VALUES (4, 'b', '2026-01-01 00:00:02');
+INSERT INTO c VALUES (1, '2026-01-01 00:00:00', '-D'), (2, '2026-01-01 00:00:03', '-D');
+INSERT INTO s VALUES (5, 'c', '2026-01-01 00:00:04');
+INSERT INTO c VALUES (3, '2026-01-01 00:00:04', '-D');
+INSERT INTO r VALUES ('c', 'gamma');
+INSERT INTO r VALUES ('d', 'delta');
