@@ -14,6 +14,7 @@ mod fencing;
 mod files;
 mod interleaving;
 mod memory;
+mod moving;
 mod pressure;
 mod restart;
 mod socket;
