@@ -1,5 +1,6 @@
 //! Rows that come and go with the batch's time, in batches without data too, over restarts.
 
+use super::faults::{At, Fault, Operations};
 use super::*;
 
 const STREAM: &str = "CREATE STREAM s (id BIGINT, k VARCHAR, t TIMESTAMP(3))";
@@ -127,4 +128,46 @@ async fn available_now_ends_before_rows_that_are_due_later() {
         world.clock.advance(SECOND * 12);
     }
     assert_eq!(published(&trial), [vec!["2|+I"], vec!["1|+U", "2|-U"], vec!["0|+U", "1|-U"]]);
+}
+
+/// Runs a query to its end, three times with some time between, the n-th time with the n-th of these operations; where it
+/// dies it is run again. Gives how many operations each run took.
+async fn rounds(world: &World, sql: &str, trial: &Trial, operations: [Operations; 3]) -> Vec<usize> {
+    world.clock.set(Timestamp(BEGIN * 1_000));
+    for operations in &operations {
+        if world.run(sql, trial, operations).await.is_err() {
+            world.run(sql, trial, &Operations::default()).await.unwrap();
+        }
+        world.clock.advance(SECOND * 12);
+    }
+    operations.iter().map(Operations::count).collect()
+}
+
+#[tokio::test]
+async fn runs_that_die_anywhere_go_on_where_they_were() {
+    let world = World::with(STREAM).await;
+    for rows in [&[(1, 0), (2, 8_000), (3, 100_000)][..], &[(4, 1_000), (5, 20_000), (6, 0)]] {
+        world.session.sql(&insert(rows)).await.unwrap();
+    }
+    for sql in [
+        "SELECT id FROM s WHERE t <= now() EMIT APPEND TRIGGER AVAILABLE NOW",
+        "SELECT id FROM s WHERE id <= (SELECT count(*) FROM s WHERE t > now() - INTERVAL '10 seconds') EMIT CHANGES TRIGGER AVAILABLE NOW",
+    ] {
+        let undisturbed = Trial::default();
+        let counts = rounds(&world, sql, &undisturbed, Default::default()).await;
+        let expected = undisturbed.output.published();
+        assert!(expected.values().filter(|rows| !rows.is_empty()).count() >= 3, "{sql}: {expected:?}");
+        for (round, count) in counts.iter().enumerate() {
+            for at in 1..=*count {
+                // The other way round in the next round, where the operations are the same.
+                let fault = if (at + round) % 2 == 0 { Fault::Before } else { Fault::After };
+                let mut operations: [Operations; 3] = Default::default();
+                operations[round] = Operations::failing(At::Operation(at), fault);
+                let trial = Trial::default();
+                rounds(&world, sql, &trial, operations).await;
+                let case = format!("{sql}: round {round}, operation {at}, {fault:?}");
+                assert_eq!(trial.output.published(), expected, "{case}");
+            }
+        }
+    }
 }
