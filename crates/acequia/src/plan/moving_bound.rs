@@ -17,8 +17,7 @@ use super::{explain, fingerprint, refuse};
 use crate::error::from_datafusion;
 use crate::exec::{BatchBound, Comparison, MovingBound, MovingBoundOperator, MovingBoundSpec};
 use crate::functions::{
-    BatchTime, DropDuplicates, EventTimeWatermark, follows_batch_time, is_volatile, read_from,
-    reads_batch_time,
+    BatchTime, EventTimeWatermark, follows_batch_time, is_volatile, read_from, reads_batch_time,
 };
 use acequia_core::{OutputMode, Result, Timestamp};
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
@@ -188,7 +187,7 @@ pub(super) fn passes_rows(plan: &LogicalPlan) -> bool {
             (true, true) => false,
             (stream_left, _) => linear_in_stream(join.join_type, stream_left),
         },
-        _ => EventTimeWatermark::of(plan).is_some() && DropDuplicates::of(plan).is_none(),
+        _ => EventTimeWatermark::of(plan).is_some(),
     }
 }
 
