@@ -9,7 +9,5 @@ SELECT * FROM drop_duplicates(TABLE (SELECT k, count(*) AS n FROM s GROUP BY k))
 SELECT k, count(*) AS n, random() AS r FROM s GROUP BY k EMIT CHANGES;
 -- error: in APPEND mode needs an event-time column with a watermark
 SELECT count(*) AS n FROM s GROUP BY ROLLUP (window(ts, '10 seconds')) EMIT APPEND;
--- error: ASOF JOIN is not supported
-SELECT * FROM s ASOF JOIN t MATCH_CONDITION (s.v >= t.v);
 -- error: PIVOT and UNPIVOT are not supported; write sum(v) FILTER
 SELECT * FROM s PIVOT (sum(v) FOR k IN ('a'));

@@ -14,7 +14,7 @@
 use super::late::{deciding, passed};
 use acequia::catalog::{Changelog, StreamScan};
 use acequia::functions::{
-    DropDuplicates, TimeColumn, TimeColumns, event_time_columns, fix_batch_time, resolve_windows,
+    AsofJoin, DropDuplicates, TimeColumn, TimeColumns, event_time_columns, fix_batch_time, resolve_windows,
 };
 use acequia::plan::is_streaming;
 use acequia::{OutputMode, Result, from_datafusion};
@@ -87,6 +87,9 @@ impl Answer<'_> {
             if let LogicalPlan::Join(join) = plan {
                 return self.join(join).await;
             }
+            if let Some(asof) = AsofJoin::of(plan) {
+                return self.asof_join(plan, asof).await;
+            }
             if let Some(order) = Order::of(plan) {
                 return self.in_order(plan, order).await;
             }
@@ -156,6 +159,7 @@ impl Answer<'_> {
     pub(super) fn keeps(&self, plan: &LogicalPlan) -> Result<bool> {
         if is_streaming(plan)
             && (Order::of(plan).is_some()
+                || AsofJoin::of(plan).is_some_and(|asof| is_streaming(&asof.sides()[1]))
                 || self.stateful(plan)?.is_some()
                 || has_subquery_over_streams(plan)?)
         {

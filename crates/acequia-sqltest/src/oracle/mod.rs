@@ -12,6 +12,7 @@
 //! Not compared, since nobody tells what they got: sinks other than `console`, `memory` and materialized views.
 
 mod answer;
+mod asof;
 mod fold;
 mod joins;
 mod late;

@@ -2,7 +2,7 @@
 
 use super::{WEIGHT, with_weight};
 use acequia_core::{Error, Result};
-use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch, RecordBatchOptions, UInt32Array};
+use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, RecordBatchOptions, UInt32Array};
 use arrow::compute::{concat_batches, take_record_batch};
 use arrow::datatypes::{Int64Type, SchemaRef};
 use arrow::row::{RowConverter, Rows, SortField};
@@ -95,6 +95,26 @@ impl Delta {
         let copies =
             counted.flat_map(|(row, weight)| std::iter::repeat_n(row as u32, (*weight).max(0) as usize));
         Ok(take_record_batch(&self.rows, &copies.collect::<UInt32Array>())?)
+    }
+
+    /// The rows of which this is true, and the others.
+    ///
+    /// # Errors
+    /// As [`Delta::take`].
+    pub(crate) fn split(self, by: impl Fn(usize) -> bool) -> Result<(Self, Self)> {
+        let (chosen, rest): (Vec<u32>, Vec<u32>) = (0..self.len() as u32).partition(|row| by(*row as usize));
+        Ok((self.clone().take(&chosen)?, self.take(&rest)?))
+    }
+
+    /// The rows whose time is not below the bound, and the number of the others.
+    ///
+    /// # Errors
+    /// As [`Delta::take`].
+    pub(crate) fn on_time(self, times: &Int64Array, bound: i64) -> Result<(Self, u64)> {
+        let on_time = |row: &u32| times.is_null(*row as usize) || times.value(*row as usize) >= bound;
+        let kept: Vec<u32> = (0..self.len() as u32).filter(on_time).collect();
+        let late = (self.len() - kept.len()) as u64;
+        Ok((self.take(&kept)?, late))
     }
 
     /// These changes and others, of rows with the same columns.

@@ -8,10 +8,12 @@
 //! On an *insert-only* edge there is no such column and every row counts `+1`.
 
 mod aggregate;
+mod asof;
 mod delta;
 mod detach;
 mod drop_duplicates;
 mod first_rows;
+mod given;
 mod group_states;
 mod join;
 mod key_table;
@@ -29,6 +31,7 @@ mod sharded;
 mod twin;
 
 pub use aggregate::{AggregateOperator, AggregateSpec, Emit, KeyedRows, TimeBound, TimeKey, raw_input};
+pub use asof::{AsofOperator, AsofSide, AsofSpec, Nearest};
 pub use drop_duplicates::{DropDuplicatesOperator, DropDuplicatesSpec, Expiry};
 pub use first_rows::{FirstRowsOperator, FirstRowsSpec};
 pub use join::{JoinEmit, JoinEviction, JoinOperator, JoinSide, JoinSpec};

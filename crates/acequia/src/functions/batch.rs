@@ -1,6 +1,6 @@
 //! The batch form of a plan: what the same SQL means over rows that are all there.
 //!
-//! Watermarks go, since nothing is late; the first row per key is a DISTINCT ON; and sessions, which a stream merges
+//! Watermarks go, since nothing is late; the first row per key is a DISTINCT ON; an ASOF JOIN is a join; and sessions, which a stream merges
 //! in an operator, become window expressions over the ordered rows of their keys:
 //! ```text
 //! opens   = start > max(end) over the rows before, or there are none       (touching sessions merge)
@@ -8,6 +8,7 @@
 //! session = [min(start), max(end)) over the rows of that number
 //! ```
 
+use super::asof_join::AsofJoin;
 use super::duplicates::DropDuplicates;
 use super::expand::{all_columns, called, is_session, unused_name};
 use super::invalid;
@@ -43,6 +44,9 @@ fn batch_node(node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
     }
     if let Some(duplicates) = DropDuplicates::of(&node) {
         return first_rows(duplicates).map(Transformed::yes);
+    }
+    if let Some(asof) = AsofJoin::of(&node) {
+        return asof.batch().map(Transformed::yes);
     }
     match node {
         LogicalPlan::Aggregate(aggregate) => merge_group(aggregate),
@@ -175,7 +179,7 @@ fn merged(input: LogicalPlan, session: &Expr, keys: Vec<Expr>) -> Result<(Logica
 }
 
 /// -0.0 and 0.0 are one key to GROUP BY, and two to PARTITION BY.
-fn with_one_zero(key: Expr, input: &LogicalPlan) -> Result<Expr> {
+pub(super) fn with_one_zero(key: Expr, input: &LogicalPlan) -> Result<Expr> {
     let key_type = key.get_type(input.schema())?;
     if !key_type.is_floating() {
         return Ok(key);
@@ -203,7 +207,8 @@ fn with_flag(
     )
 }
 
-fn with_column(plan: LogicalPlan, window: Expr) -> Result<LogicalPlan> {
+/// `plan` with a window function, under its alias, as a further column.
+pub(super) fn with_column(plan: LogicalPlan, window: Expr) -> Result<LogicalPlan> {
     let (call, name) = match window {
         Expr::Alias(alias) => (*alias.expr, alias.name),
         other => (other.clone(), other.schema_name().to_string()),

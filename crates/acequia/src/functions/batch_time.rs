@@ -91,6 +91,29 @@ fn replace(expr: Expr, zone: Option<Tz>, by: Replacement<'_>) -> Result<Transfor
     Ok(Transformed::yes(by(field, zone.filter(|_| local))?))
 }
 
+/// Whether an expression over the columns of a plan is the batch's time: `now()`, `PROCTIME()`, or a column that is.
+pub fn is_batch_time(expr: &Expr, plan: &LogicalPlan) -> bool {
+    match expr {
+        Expr::Alias(alias) => is_batch_time(&alias.expr, plan),
+        Expr::Cast(cast) => is_batch_time(&cast.expr, plan),
+        Expr::ScalarFunction(call) => call.args.is_empty() && matches!(call.func.name(), "now" | "proctime"),
+        Expr::Column(column) => match (plan, plan.schema().maybe_index_of_column(column)) {
+            (LogicalPlan::Projection(node), Some(index)) => is_batch_time(&node.expr[index], &node.input),
+            (LogicalPlan::SubqueryAlias(node), Some(index)) => {
+                let below = Column::from(node.input.schema().qualified_field(index));
+                is_batch_time(&Expr::Column(below), &node.input)
+            }
+            (LogicalPlan::Filter(_) | LogicalPlan::Join(_) | LogicalPlan::Extension(_), Some(_)) => {
+                let inputs = plan.inputs();
+                let of = inputs.into_iter().find(|input| input.schema().has_column(column));
+                of.is_some_and(|input| is_batch_time(expr, input))
+            }
+            _ => false,
+        },
+        _ => false,
+    }
+}
+
 fn is_bound(function: &ScalarUDF) -> bool {
     function.inner().is::<BatchTimeFunction>()
 }

@@ -36,6 +36,18 @@ impl JoinTimes {
         if side == 0 { self.least.map(|least| -least) } else { self.most }
     }
 
+    /// Times of which the left one is never before the right one, if watermarks bound both.
+    pub(super) fn following(exprs: [Expr; 2], times: [TimeColumn; 2]) -> Option<Self> {
+        let [left, right] = &times;
+        let comparable = left.data_type == right.data_type && is_timestamp(left);
+        (comparable && bounds(left) && bounds(right)).then_some(Self {
+            exprs,
+            times,
+            least: Some(0),
+            most: None,
+        })
+    }
+
     /// The times that bind best: those that must be equal, a window's end rather than its start, before those that are
     /// near each other.
     ///

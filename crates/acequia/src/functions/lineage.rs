@@ -16,12 +16,14 @@
 //! | UNION ALL | where all branches agree in the role; the watermarks of all |
 //! | join with a static side | columns of the streaming side, unless the join pads that side with NULLs |
 //! | join of two streams | the times that bind both ([`JoinTimes`]), the lower bound of both; else lost |
+//! | ASOF JOIN | the left time, the lower bound of both; left columns, if the right side is static; else lost |
 //! | anything else | lost |
 //!
 //! Functions whose result can go back when time goes on (local time in a zone with summer time, months added to a
 //! time of day) are not monotone and lose it. So does everything that is not listed: lost is always right, it only
 //! keeps state and holds rows back.
 
+use super::asof_join::AsofJoin;
 use super::batch_time::reads_batch_time;
 use super::bound::evaluate;
 use super::duplicates::DropDuplicates;
@@ -81,7 +83,10 @@ pub fn transfer(plan: &LogicalPlan, inputs: &[TimeColumns], streaming: &[bool]) 
         LogicalPlan::Extension(_) => match (EventTimeWatermark::of(plan), DropDuplicates::of(plan)) {
             (Some(node), _) => mark(node, pass())?,
             (_, Some(_)) => pass(),
-            _ => lost(plan),
+            _ => match AsofJoin::of(plan) {
+                Some(node) => asof_join(node, inputs, streaming)?,
+                None => lost(plan),
+            },
         },
         LogicalPlan::Projection(node) => project(&node.expr, node.input.schema(), &inputs[0])?,
         LogicalPlan::Filter(node) if reads_batch_time(&node.predicate) => lost(plan),
@@ -219,6 +224,18 @@ fn join(node: &Join, inputs: &[TimeColumns], streaming: &[bool]) -> Result<TimeC
         _ => [keep(0, keeps_left, 0), keep(1, keeps_right, inputs[0].len())].concat(),
     };
     columns.resize(node.schema.fields().len(), None);
+    Ok(columns)
+}
+
+fn asof_join(node: &AsofJoin, inputs: &[TimeColumns], streaming: &[bool]) -> Result<TimeColumns> {
+    let binding = node.bounding_times(&inputs[0], &inputs[1])?;
+    let after = |column: &TimeColumn| match (streaming[1], &binding) {
+        (false, _) => Some(column.clone()),
+        (true, Some(binding)) => binding.bound_after(0, column),
+        (true, None) => None,
+    };
+    let mut columns: TimeColumns = inputs[0].iter().map(|column| column.as_ref().and_then(after)).collect();
+    columns.resize(columns.len() + inputs[1].len(), None);
     Ok(columns)
 }
 

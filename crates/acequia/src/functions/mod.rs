@@ -14,6 +14,7 @@
 //! Rows whose event time is NULL belong to no window: they are left out wherever a window is a grouping key, is
 //! selected, or is added by a table function (as in Spark).
 
+pub mod asof_join;
 pub mod batch;
 pub mod batch_time;
 pub mod bound;
@@ -47,9 +48,11 @@ use datafusion::optimizer::Analyzer;
 use datafusion::prelude::SessionContext;
 use std::sync::Arc;
 
+pub use asof_join::AsofJoin;
 pub use batch::{merge_sessions, to_batch};
 pub use batch_time::{
-    BatchTime, bind_batch_time, fix_batch_time, follows_batch_time, read_from, reads_batch_time,
+    BatchTime, bind_batch_time, fix_batch_time, follows_batch_time, is_batch_time, read_from,
+    reads_batch_time,
 };
 pub use bound::bound;
 pub use duplicates::DropDuplicates;

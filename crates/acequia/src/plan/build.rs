@@ -18,8 +18,8 @@ use crate::catalog::StreamScan;
 use crate::error::from_datafusion;
 use crate::exec::{Sharding, Shards, WEIGHT, with_weight};
 use crate::functions::{
-    BatchTime, DropDuplicates, EventTimeWatermark, TimeColumns, TimeRole, event_time_columns, is_volatile,
-    reads_batch_time,
+    AsofJoin, BatchTime, DropDuplicates, EventTimeWatermark, TimeColumns, TimeRole, event_time_columns,
+    is_volatile, reads_batch_time,
 };
 use acequia_core::{Error, OperatorId, OutputMode, Result};
 use arrow::compute::SortOptions;
@@ -176,14 +176,24 @@ impl Builder<'_> {
                 }
                 LogicalPlan::Limit(_) => self.limit(plan).await,
                 LogicalPlan::Sort(sort) => self.sort(plan, sort).await,
-                _ => match (DropDuplicates::of(plan), TransformWithState::of(plan)) {
-                    (Some(node), _) => self.drop_duplicates(plan, node).await,
-                    (_, Some(node)) => self.transform_with_state(plan, node).await,
-                    _ => self.single_input(plan).await,
-                },
+                LogicalPlan::Extension(_) => self.extension(plan).await,
+                _ => self.single_input(plan).await,
             }
         }
         .boxed()
+    }
+
+    /// A node of our own.
+    async fn extension(&mut self, plan: &LogicalPlan) -> Result<Part> {
+        if let Some(node) = DropDuplicates::of(plan) {
+            self.drop_duplicates(plan, node).await
+        } else if let Some(node) = TransformWithState::of(plan) {
+            self.transform_with_state(plan, node).await
+        } else if let Some(node) = AsofJoin::of(plan) {
+            self.asof_join(plan, node).await
+        } else {
+            self.single_input(plan).await
+        }
     }
 
     /// A use of a stream: its scan reads a slot instead.

@@ -7,7 +7,7 @@ use crate::exec::{
     DropDuplicatesSpec, Emit, Expiry, JoinEmit, JoinEviction, JoinSide, KeyedProcessor, MovingBound,
     MovingBoundSpec, See, Shards, Variable, VariableKind,
 };
-use crate::functions::{DropDuplicates, JoinTimes, TimeColumn};
+use crate::functions::{AsofJoin, DropDuplicates, JoinTimes, TimeColumn};
 use acequia_core::OutputMode;
 use acequia_core::time::format_interval;
 use arrow::datatypes::Schema;
@@ -103,6 +103,28 @@ pub(super) fn moving_bound(condition: &str, spec: &MovingBoundSpec) -> String {
         MovingBound::Time(_) => "changed rows that pass, and those that time has passed",
     };
     format!("`{condition}`, keeps={keeps}, emits={emits}, evicted by={evicts}")
+}
+
+/// An ASOF join in a line: its condition, when it emits, what evicts each side.
+pub(super) fn asof_join(node: &AsofJoin, mode: OutputMode, emit: Emit, times: Option<&JoinTimes>) -> String {
+    let [left, right] = node.keys();
+    let keys: Vec<String> = left.iter().zip(right).map(|(l, r)| format!("{l} = {r}")).collect();
+    let [l, r] = node.times();
+    let kind = if node.keeps_unmatched() { "Left" } else { "Inner" };
+    let emits = match emit {
+        Emit::Final => "each left row once, when final",
+        _ => "left rows with their right row, and those taken back that get another one",
+    };
+    let evicts = match times {
+        Some(_) => format!("watermarks over `{l}` and `{r}`, all but the last right row of each key"),
+        None if mode == OutputMode::Complete => "nothing: COMPLETE keeps every row".to_string(),
+        None => "nothing: not both times have watermarks and are compared by >= or >".to_string(),
+    };
+    let on = keys.join(", ");
+    format!(
+        "{kind} ASOF join match=`{l} {} {r}` on=[{on}], emits={emits}, evicted by={evicts}",
+        node.compared()
+    )
 }
 
 /// `drop_duplicates` in a line.

@@ -7,7 +7,7 @@
 use super::build::role_name;
 use super::recompute::Recomputed;
 use crate::exec::{Comparison, Emit, Expiry};
-use crate::functions::{DropDuplicates, TimeColumn};
+use crate::functions::{AsofJoin, DropDuplicates, TimeColumn};
 use acequia_core::time::format_interval;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
@@ -67,6 +67,18 @@ pub(super) fn fingerprint(name: &str, plan: &LogicalPlan, times: &[Option<TimeCo
         .filter_map(|(i, t)| t.as_ref().map(|t| format!("{i}:{}", role_name(&t.role))))
         .collect();
     format!("{name} {columns} types=[{}] time=[{}]", types.join(", "), timed.join(", "))
+}
+
+/// The fingerprint of an ASOF join: its sides hold rows in an order of keys and times, and rows below the bounds, if there
+/// are any, are gone.
+pub(super) fn asof_join(plan: &LogicalPlan, node: &AsofJoin, bounded: bool) -> String {
+    let side = |side: usize| {
+        let exprs = node.keys()[side].iter().chain([&node.times()[side]]);
+        list(exprs, &node.sides()[side])
+    };
+    let columns = fingerprint("asof_join", plan, &[]);
+    let (left, right) = (side(0), side(1));
+    format!("{columns} left=[{left}] right=[{right}] compared={} bounded={bounded}", node.compared())
 }
 
 /// The fingerprint of a relation that is computed over kept rows: these, how they are told apart, and every expression

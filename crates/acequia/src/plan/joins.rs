@@ -3,7 +3,6 @@
 use super::build::{Builder, Change, Part, has_operator, reads, times_of, weight_of};
 use super::fingerprint::fingerprint;
 use super::node::{Island, OperatorNode};
-use super::reset::IslandTemplate;
 use super::time_key::time_key;
 use super::{explain, refuse};
 use crate::error::from_datafusion;
@@ -24,6 +23,17 @@ struct Input {
     island: Island,
     side: JoinSide,
     change: Change,
+}
+
+/// An input of an operator with columns that stand for expressions.
+pub(super) struct KeyedInput {
+    pub(super) island: Island,
+    /// All columns, without a weight.
+    pub(super) schema: SchemaRef,
+    /// Those of the expressions, in their order.
+    pub(super) columns: Vec<usize>,
+    /// How many columns, from the first on, are the input's own.
+    pub(super) own: usize,
 }
 
 impl Builder<'_> {
@@ -86,7 +96,7 @@ impl Builder<'_> {
         reads(plan.schema(), node, change)
     }
 
-    /// The island of an input, which computes the key columns that are not there yet.
+    /// An input with its keys.
     async fn join_input(
         &self,
         part: &mut Part,
@@ -94,17 +104,34 @@ impl Builder<'_> {
         times: Option<&JoinTimes>,
         side: usize,
     ) -> Result<Input> {
+        let names = Arc::clone(part.plan.schema());
+        let KeyedInput { island, schema, columns: key, own } = self.keyed_input(part, keys).await?;
+        let column = times.and_then(|times| match &times.exprs[side] {
+            Expr::Column(column) => names.maybe_index_of_column(column),
+            computed => keys.iter().position(|key| key == computed).map(|number| key[number]),
+        });
+        let eviction = match (times, column) {
+            (Some(times), Some(column)) => eviction(times, side, column)?,
+            _ => None,
+        };
+        let (change, retracting) = (part.change, part.change == Change::Retracting);
+        let side = JoinSide { schema, key, output: (0..own).collect(), retracting, eviction };
+        Ok(Input { island, side, change })
+    }
+
+    /// The island of an input, which computes the columns for these expressions that are not there yet.
+    pub(super) async fn keyed_input(&self, part: &mut Part, keys: &[Expr]) -> Result<KeyedInput> {
         let retracting = part.change == Change::Retracting;
         let schema = Arc::clone(part.plan.schema());
         let own = schema.fields().len() - usize::from(retracting);
         let mut exprs: Vec<Expr> = schema.columns().into_iter().take(own).map(Expr::Column).collect();
-        let mut key = Vec::with_capacity(keys.len());
+        let mut columns = Vec::with_capacity(keys.len());
         for expr in keys {
             let known = match expr {
                 Expr::Column(column) => schema.maybe_index_of_column(column),
                 _ => None,
             };
-            key.push(known.unwrap_or(exprs.len()));
+            columns.push(known.unwrap_or(exprs.len()));
             if known.is_none() {
                 exprs.push(expr.clone().alias(format!("__join_key_{}", exprs.len())));
             }
@@ -123,30 +150,11 @@ impl Builder<'_> {
             let projection = Projection::try_new(exprs, Arc::new(part.plan.clone()));
             LogicalPlan::Projection(projection.map_err(from_datafusion)?)
         };
-        let physical = self.physical(&input).await?;
-        let fields: Vec<_> = physical.schema().fields().iter().take(computed).cloned().collect();
-        let column = times.and_then(|times| match &times.exprs[side] {
-            Expr::Column(column) => schema.maybe_index_of_column(column),
-            computed => keys.iter().position(|key| key == computed).map(|number| key[number]),
-        });
-        let eviction = match (times, column) {
-            (Some(times), Some(column)) => eviction(times, side, column)?,
-            _ => None,
-        };
-        Ok(Input {
-            change: part.change,
-            side: JoinSide {
-                schema: Arc::new(Schema::new(fields)),
-                key,
-                output: (0..own).collect(),
-                retracting,
-                eviction,
-            },
-            island: Island {
-                template: IslandTemplate::new(physical, Arc::clone(&self.task)),
-                inputs: std::mem::take(&mut part.inputs),
-            },
-        })
+        let template = self.template(&input).await?;
+        let given = template.plan().schema();
+        let fields: Vec<_> = given.fields().iter().take(computed).cloned().collect();
+        let island = Island { template, inputs: std::mem::take(&mut part.inputs) };
+        Ok(KeyedInput { island, schema: Arc::new(Schema::new(fields)), columns, own })
     }
 
     /// How the join tells what has changed.
@@ -231,7 +239,7 @@ fn filter(join: &Join, parts: &[Part; 2]) -> Result<Option<JoinFilter>> {
 }
 
 /// The columns of the join as DataFusion names them, each nullable, as another row may not have a partner.
-fn output_schema(schema: &DFSchema) -> SchemaRef {
+pub(super) fn output_schema(schema: &DFSchema) -> SchemaRef {
     let fields = schema.fields().iter().enumerate().map(|(i, field)| {
         let name = if field.name() == WEIGHT { format!("c{i}") } else { field.name().clone() };
         arrow::datatypes::Field::new(name, field.data_type().clone(), true)

@@ -7,7 +7,7 @@
 
 use super::build::times_of;
 use super::refuse;
-use crate::functions::{DropDuplicates, Shape, TimeRole};
+use crate::functions::{AsofJoin, DropDuplicates, Shape, TimeRole};
 use acequia_core::{OutputMode, Result};
 use arrow::datatypes::{DataType, FieldRef};
 use datafusion::common::{Column, JoinType, ScalarValue};
@@ -104,7 +104,13 @@ fn candidates(plan: &LogicalPlan) -> Result<Vec<Vec<KeyPart>>> {
         | LogicalPlan::Limit(_)
         | LogicalPlan::Projection(_)
         | LogicalPlan::Window(_) => candidates(plan.inputs()[0])?,
-        _ => return Ok(DropDuplicates::of(plan).and_then(distinct_parts).into_iter().collect()),
+        _ => {
+            if let Some(asof) = AsofJoin::of(plan) {
+                // A left row has one right row at most, and the left columns come first.
+                return candidates(&asof.sides()[0]);
+            }
+            return Ok(DropDuplicates::of(plan).and_then(distinct_parts).into_iter().collect());
+        }
     };
     match plan {
         LogicalPlan::Projection(projection) => {

@@ -9,6 +9,8 @@
 //! the way out; nothing is run per batch in the hope that it is right.
 
 mod aggregates;
+mod asof;
+mod asof_relation;
 mod build;
 mod delta;
 mod duplicates;
@@ -35,6 +37,7 @@ mod unread;
 mod views;
 mod watermark;
 
+pub use asof_relation::AsofRelations;
 pub use delta::Slot;
 pub use event_times::EventTimes;
 pub use keyed_state::TransformWithState;

@@ -103,6 +103,7 @@ pub(super) fn optimize(
     let plan = resolve_windows(plan).map_err(from_datafusion)?;
     let zone = state.config_options().execution.time_zone.clone();
     let plan = bind_batch_time(plan, time, zone.as_deref()).map_err(from_datafusion)?;
+    let plan = super::asof::static_to_batch(plan)?;
     let mut plan = super::build::distinct_on_to_drop_duplicates(plan)?;
     if mode != OutputMode::Complete {
         plan = distinct_on_to_row_number(plan)?;

@@ -40,6 +40,13 @@ pub(super) fn outer_join_never_final(kind: impl std::fmt::Display) -> Error {
     ))
 }
 
+/// An ASOF join in `APPEND` mode whose left rows may still get another right row.
+pub(super) fn asof_never_final() -> Error {
+    Error::unsupported(
+        "ASOF JOIN of two streams in APPEND mode needs to know when no nearer right row can come any more: watermarks on both times of the match condition, of one type, compared by >= or >; add them, or use EMIT CHANGES, or UPDATE with a key",
+    )
+}
+
 /// `drop_duplicates` over rows that are taken back.
 pub(super) fn duplicates_of_changes(mode: OutputMode) -> Error {
     Error::unsupported(format!(

@@ -3,7 +3,7 @@
 use super::{DataStreamWriter, GroupedData, Session};
 use crate::error::{from_datafusion, from_planning};
 use crate::functions::relation::with_watermark;
-use crate::functions::{DropDuplicates, own_event_time};
+use crate::functions::{AsofJoin, DropDuplicates, own_event_time};
 use crate::plan::is_streaming;
 use acequia_core::{Error, OutputMode, Result, time::parse_interval};
 use arrow::array::RecordBatch;
@@ -290,6 +290,19 @@ impl DataFrame {
     /// As [`DataFrame::select`]; also when both sides have columns of one qualified name ([`DataFrame::alias`]).
     pub fn join_on(self, right: Self, kind: JoinType, conditions: Vec<Expr>) -> Result<Self> {
         self.transform(|frame| frame.join_on(right.frame, kind, conditions))
+    }
+
+    /// Every row with the one row of the right side whose time is nearest, among those that agree in all of `on`. The
+    /// condition compares both times, as `col("trades.at").gt_eq(col("quotes.at"))` for the last row up to that time. Rows
+    /// without one have NULLs ([`JoinType::Left`]) or are left out ([`JoinType::Inner`]).
+    ///
+    /// # Errors
+    /// As [`DataFrame::join_on`]; also for other kinds, and conditions of another form.
+    pub fn join_asof(self, right: Self, kind: JoinType, condition: Expr, on: Vec<Expr>) -> Result<Self> {
+        self.with_plan(|left| {
+            let on = on.into_iter().reduce(Expr::and);
+            Ok(AsofJoin::try_new(left, right.frame.into_unoptimized_plan(), condition, on, kind)?.into_plan())
+        })
     }
 
     /// Every row with every row.

@@ -47,7 +47,7 @@ use crate::catalog::Catalog;
 use crate::error::{from_datafusion, from_planning};
 use crate::exec::Shards;
 use crate::functions;
-use crate::plan::{is_streaming, reads_view};
+use crate::plan::{AsofRelations, is_streaming, reads_view};
 use crate::runtime::{Listeners, RetryPolicy, StreamingQuery, StreamingQueryListener, WatermarkPolicy};
 use crate::sql::{ContinuousQuery, ParsedStatement, Statement, parse, refuse_versions};
 use acequia_connectors::sinks::ConsoleOut;
@@ -248,7 +248,8 @@ impl SessionBuilder {
             .set_bool("datafusion.sql_parser.collect_spans", true);
         let queries: introspect::Queries = Arc::default();
         let state = SessionStateBuilder::new().with_config(config).with_default_features();
-        let state = functions::install(state, functions::Mode::Batch).map_err(from_datafusion)?;
+        let mut state = functions::install(state, functions::Mode::Batch).map_err(from_datafusion)?;
+        state.register_relation_planner(Arc::new(AsofRelations)).map_err(from_datafusion)?;
         // Files can be read by their path: SELECT * FROM 'out/totals'.
         let context = SessionContext::new_with_state(state).enable_url_table();
         introspect::register(&context, &queries);

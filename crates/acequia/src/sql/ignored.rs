@@ -1,15 +1,16 @@
 //! Clauses that sqlparser reads and DataFusion's planner forgets, or refuses with a dump of the syntax tree.
 //!
 //! The query without such a clause has another answer, so those are refused, with the form that works. Spark's
-//! `GROUP BY a, b WITH ROLLUP` and `GROUP BY a, b GROUPING SETS (..)` are brought into standard form. Clauses that ask
-//! for no other rows, as locks and hints, may be forgotten.
+//! `GROUP BY a, b WITH ROLLUP` and `GROUP BY a, b GROUPING SETS (..)` are brought into standard form, ASOF joins into that
+//! of [`asof`]. Clauses that ask for no other rows, as locks and hints, may be forgotten.
 
+use super::asof;
 use super::error::location_of;
 use acequia_core::{Error, Location, Result};
 use datafusion::sql::parser::{CopyToSource, Statement as DataFusionStatement};
 use datafusion::sql::sqlparser::ast::{
-    Expr, GroupByExpr, GroupByWithModifier, JoinOperator, Query, Select, Spanned, TableFactor, Visit,
-    VisitMut, Visitor, VisitorMut,
+    Expr, GroupByExpr, GroupByWithModifier, Query, Select, Spanned, TableFactor, Visit, VisitMut, Visitor,
+    VisitorMut,
 };
 use datafusion::sql::sqlparser::tokenizer::Span;
 use std::ops::ControlFlow;
@@ -59,17 +60,12 @@ impl VisitorMut for Ignored {
                 None,
             ));
         }
-        let mut joins = select.from.iter().flat_map(|table| &table.joins);
-        if joins.any(|join| matches!(join.join_operator, JoinOperator::AsOf { .. })) {
-            return ControlFlow::Break((
-                "ASOF JOIN is not supported; join by equality and keep the latest row with an aggregate",
-                None,
-            ));
-        }
+        select.from.iter_mut().for_each(asof::rewrite);
         group_by(&mut select.group_by)
     }
 
     fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<Refused> {
+        asof::rewrite_nested(factor);
         let refused = match factor {
             TableFactor::Table { sample: Some(_), .. } | TableFactor::Derived { sample: Some(_), .. } => {
                 "TABLESAMPLE is not supported; filter by a hash of a column"
@@ -114,8 +110,8 @@ fn group_by(group_by: &mut GroupByExpr) -> ControlFlow<Refused> {
     }
 }
 
-/// Refuses versions of tables, which are valid, but which no plan knows: the answer would be that of the tables as they
-/// are now.
+/// Refuses versions of tables that are not those of a join ([`asof`]), which are valid, but which no plan knows: the answer
+/// would be that of the tables as they are now.
 ///
 /// # Errors
 /// `Unsupported`, at the table.
@@ -134,7 +130,7 @@ pub(crate) fn refuse_versions(statement: &DataFusionStatement) -> Result<()> {
 fn versions(tree: &impl Visit) -> Result<()> {
     let ControlFlow::Break((table, span)) = tree.visit(&mut Versions) else { return Ok(()) };
     let refused = Error::unsupported(format!(
-        "a version of a table (FOR SYSTEM_TIME AS OF and the like) is not supported; leave it out to read the table as it is: table=`{table}`"
+        "a version of a table (FOR SYSTEM_TIME AS OF and the like) is not supported but as l [LEFT] JOIN r FOR SYSTEM_TIME AS OF l.ts ON l.k = r.k; leave it out to read the table as it is: table=`{table}`"
     ));
     Err(match location_of(span) {
         Some(at) => refused.at(at),

@@ -19,6 +19,9 @@ pub(super) const LONGEST_CHAIN: usize = 1_000;
 /// form, then as a function of that name), so that the time doubles with each.
 const DEEPEST_SPECIAL: usize = 12;
 
+/// The most ASOF joins of a statement, each of which is planned inside the next one.
+const MOST_ASOF_JOINS: usize = 32;
+
 /// The words of those forms.
 const SPECIAL: &[&str] = &[
     "CAST",
@@ -72,6 +75,7 @@ pub(super) fn check(tokens: &[TokenWithSpan], start: Location) -> Result<()> {
     let mut open = vec![];
     let mut links = Links::default();
     let mut before: Option<&Token> = None;
+    let mut asof_joins = 0;
     for token in tokens {
         match &token.token {
             opening @ (Token::LParen | Token::LBracket | Token::LBrace) => {
@@ -84,6 +88,12 @@ pub(super) fn check(tokens: &[TokenWithSpan], start: Location) -> Result<()> {
             Token::RParen | Token::RBracket | Token::RBrace => links = open.pop().unwrap_or_default(),
             Token::Comma | Token::SemiColon => links.by_level = [0; LEVELS],
             other => links.take(other),
+        }
+        let asof = |a: &str, b: &str| before.is_some_and(|t| is_word(t, a)) && is_word(&token.token, b);
+        asof_joins += usize::from(asof("ASOF", "JOIN") || asof("FOR", "SYSTEM_TIME"));
+        if asof_joins > MOST_ASOF_JOINS {
+            let message = format!("more than {MOST_ASOF_JOINS} ASOF joins; split the query with views");
+            return Err(Error::invalid(message).at(place(token.span.start).unwrap_or(start)));
         }
         before = Some(&token.token);
         links.check(place(token.span.start).unwrap_or(start))?;

@@ -17,10 +17,12 @@
 //!   SESSION's keys are a last argument `__partition_by(k, ...)`;
 //! - `rel WATERMARK e [AS a] DELAY OF i` is `__with_watermark((SELECT * FROM rel), e, i[, a]) AS rel`;
 //! - `STREAM t` is `t`;
+//! - an ASOF JOIN, as which also travels a JOIN with FOR SYSTEM_TIME AS OF, is the last join in parentheses of its own;
 //! - references to a grouped window (`window.start`, `window_end`, `TUMBLE_START(..)`) are `get_field(call, 'start')`.
 //!
 //! Names are not resolved here and options are not checked: the catalog and the connectors do that.
 
+mod asof;
 mod ast;
 mod build;
 mod control;
@@ -42,6 +44,7 @@ mod table_functions;
 mod tests;
 mod window_references;
 
+pub use asof::{SystemTime, system_time};
 pub use ast::{
     Column, ColumnKind, ContinuousQuery, CreateMaterializedView, CreateSink, CreateStream,
     CreateStreamingTable, Describe, Drop, ExplainStreaming, Insert, ObjectKind, ParsedStatement, ShowKind,

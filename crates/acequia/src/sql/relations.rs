@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! FROM STREAM t                                 ->  FROM t
+//! l LEFT ASOF JOIN r                            ->  l ASOF JOIN r, which is a left join
 //! FROM rel [AS x] WATERMARK e [AS a] DELAY OF i ->  FROM __with_watermark((SELECT * FROM rel [AS x]), e, i[, a]) AS x
 //! ```
 //! One pass over the tokens, with a stack of parentheses that knows for each whether a relation is expected and where
@@ -147,6 +148,10 @@ impl Pass<'_> {
         let after_dot = n > 0 && self.tokens[n - 1].token == Token::Period;
         if after_dot {
             return Ok(None);
+        }
+        let behind = matches!(self.scope.part, Part::Relation(_) | Part::Condition);
+        if behind && self.is(n, "LEFT") && self.is(n + 1, "ASOF") {
+            return Ok(Some(n + 1));
         }
         self.refuse_ksql_window(n)?;
         if self.is(n, "FROM") && self.begins_from(n) {

@@ -104,14 +104,12 @@ impl JoinOperator {
         if keys.iter().all(|column| column.null_count() == 0) {
             return Ok(delta);
         }
-        let is_null = |row: &u32| keys.iter().any(|column| column.is_null(*row as usize));
-        let (null, rest): (Vec<u32>, Vec<u32>) = (0..delta.len() as u32).partition(is_null);
-        let null = delta.clone().take(&null)?;
+        let (null, rest) = delta.split(|row| keys.iter().any(|column| column.is_null(row)))?;
         let columns = self.sides[this].output_columns(&null.rows);
         let degrees = vec![0; null.len()];
         // They are final at once, in every way of telling changes.
         self.output.alone(this, self.sides[this].alone, &columns, &degrees, &null.weights, true)?;
-        delta.take(&rest)
+        Ok(rest)
     }
 
     /// Gives the pairs of changed rows with the rows of the other side. Returns the degree of each changed row, and

@@ -2,9 +2,7 @@
 
 use super::side::Alone;
 use super::{JoinEmit, JoinSpec};
-use crate::exec::aggregate::coalesce;
-use crate::exec::delta::{Delta, batch_of};
-use crate::exec::with_weight;
+use crate::exec::given::Given;
 use acequia_core::Result;
 use arrow::array::{ArrayRef, BooleanArray, RecordBatch, UInt32Array, new_null_array};
 use arrow::buffer::BooleanBuffer;
@@ -15,14 +13,11 @@ use std::sync::Arc;
 
 /// Collects rows of the output.
 pub(super) struct Output {
-    /// The columns without a weight.
-    schema: SchemaRef,
+    given: Given,
     emit: JoinEmit,
     kind: JoinType,
     /// The types of what comes out of each side.
     types: [Vec<DataType>; 2],
-    rows: Vec<RecordBatch>,
-    weights: Vec<i64>,
 }
 
 impl Output {
@@ -31,17 +26,15 @@ impl Output {
             side.output.iter().map(|column| side.schema.field(*column).data_type().clone()).collect()
         };
         Self {
-            schema: Arc::clone(&spec.output_schema),
+            given: Given::new(&spec.output_schema, spec.emit == JoinEmit::Changes),
             emit: spec.emit,
             kind: spec.kind,
             types: [types(&spec.sides[0]), types(&spec.sides[1])],
-            rows: Vec::new(),
-            weights: Vec::new(),
         }
     }
 
     pub(super) fn schema(&self) -> SchemaRef {
-        if self.emit == JoinEmit::Changes { with_weight(&self.schema) } else { Arc::clone(&self.schema) }
+        self.given.schema()
     }
 
     /// Whether pairs come out.
@@ -55,7 +48,7 @@ impl Output {
         right: Vec<ArrayRef>,
         weights: Vec<i64>,
     ) -> Result<()> {
-        self.push(left.into_iter().chain(right).collect(), &weights)
+        self.given.push(left.into_iter().chain(right).collect(), &weights)
     }
 
     /// What rows of a side with these degrees give beside pairs. `last` says that their degrees are final.
@@ -87,7 +80,7 @@ impl Output {
             Alone::Mark if last || changing => {
                 let mut columns = columns.to_vec();
                 columns.push(Arc::new(BooleanArray::new(matched, None)));
-                self.push(columns, weights)
+                self.given.push(columns, weights)
             }
             Alone::Unmatched | Alone::Mark => Ok(()),
         }
@@ -107,34 +100,11 @@ impl Output {
         let weights: Vec<i64> = rows.iter().map(|row| weights[*row as usize]).collect();
         let rows = UInt32Array::from(rows);
         let columns = columns.iter().map(|column| take(column, &rows, None));
-        self.push(columns.collect::<std::result::Result<_, _>>()?, &weights)
-    }
-
-    fn push(&mut self, columns: Vec<ArrayRef>, weights: &[i64]) -> Result<()> {
-        if self.emit == JoinEmit::Changes {
-            self.weights.extend_from_slice(weights);
-        } else if weights.iter().any(|weight| *weight != 1) {
-            // Rows of an input that only adds them may have been saved as copies, and come out as often.
-            let counted = weights.iter().enumerate();
-            let copies = counted.flat_map(|(row, n)| std::iter::repeat_n(row as u32, (*n).max(0) as usize));
-            let copies = UInt32Array::from(copies.collect::<Vec<_>>());
-            let columns = columns.iter().map(|column| take(column, &copies, None));
-            let columns = columns.collect::<std::result::Result<_, _>>()?;
-            self.rows.push(batch_of(&self.schema, columns, copies.values().len())?);
-            return Ok(());
-        }
-        self.rows.push(batch_of(&self.schema, columns, weights.len())?);
-        Ok(())
+        self.given.push(columns.collect::<std::result::Result<_, _>>()?, &weights)
     }
 
     /// All rows of the batch.
     pub(super) fn take(&mut self) -> Result<Vec<RecordBatch>> {
-        let rows = std::mem::take(&mut self.rows);
-        if self.emit != JoinEmit::Changes {
-            return coalesce(rows);
-        }
-        let weights = std::mem::take(&mut self.weights);
-        let delta = Delta { weights, ..Delta::of(&self.schema, &rows)? }.consolidated()?;
-        Ok(if delta.len() == 0 { Vec::new() } else { vec![delta.into_batch()?] })
+        self.given.take()
     }
 }

@@ -6,7 +6,7 @@ use crate::exec::aggregate::times_in;
 use crate::exec::delta::Delta;
 use crate::exec::row_store::{RowId, RowStore, RowStoreSpec, SavedRows};
 use acequia_core::{Error, Result, Watermark};
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use arrow::array::{ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::{Int64Type, SchemaRef};
 use datafusion::common::JoinType;
 use std::collections::BTreeMap;
@@ -108,10 +108,7 @@ impl Side {
         // Not by what has left: rows that can have no partner to come still meet those that are there.
         let Some(bound) = eviction.late.at(context.late_watermark)? else { return Ok((delta, 0)) };
         let times = times_in(delta.rows.column(eviction.column), eviction.field)?;
-        let on_time = |row: &u32| times.is_null(*row as usize) || times.value(*row as usize) >= bound;
-        let kept: Vec<u32> = (0..delta.len() as u32).filter(on_time).collect();
-        let late = (delta.len() - kept.len()) as u64;
-        Ok((delta.take(&kept)?, late))
+        delta.on_time(&times, bound)
     }
 
     /// Below which time rows leave at a watermark.

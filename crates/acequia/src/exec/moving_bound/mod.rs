@@ -64,7 +64,7 @@ pub struct MovingBoundOperator {
 
 /// The bound as it was in the last batch.
 enum Bound {
-    Row(CutRows),
+    Row(Box<CutRows>),
     Time(Arc<dyn BatchBound>),
 }
 
@@ -75,7 +75,9 @@ impl MovingBoundOperator {
     /// `Unsupported` for types that cannot be compared.
     pub fn try_new(spec: MovingBoundSpec) -> Result<Self> {
         let bound = match &spec.bound {
-            MovingBound::Row(schema) => Bound::Row(CutRows::try_new(spec.operator, TABLES[1], schema, 0)?),
+            MovingBound::Row(schema) => {
+                Bound::Row(Box::new(CutRows::try_new(spec.operator, TABLES[1], schema, 0)?))
+            }
             MovingBound::Time(bound) => Bound::Time(Arc::clone(bound)),
         };
         let given: Vec<usize> = (0..spec.given).collect();
@@ -217,7 +219,7 @@ impl MovingBoundOperator {
 
     fn tables_of(&self) -> impl Iterator<Item = &CutRows> {
         let bound = match &self.bound {
-            Bound::Row(row) => Some(row),
+            Bound::Row(row) => Some(row.as_ref()),
             Bound::Time(_) => None,
         };
         std::iter::once(&self.rows).chain(bound)

@@ -8,7 +8,7 @@
 
 use crate::exec::delta::Delta;
 use crate::exec::row_bytes::RowBytes;
-use crate::exec::rows_table::{restored_rows, rows_table, saved_rows};
+use crate::exec::rows_table::RowsTable;
 use acequia_core::state::{TableDef, TableDelta};
 use acequia_core::{Error, OperatorId, Result};
 use arrow::array::RecordBatch;
@@ -60,12 +60,10 @@ impl Cut {
 
 /// See the [module](self).
 pub(super) struct CutRows {
-    schema: SchemaRef,
     bytes: RowBytes,
     rows: BTreeMap<Box<[u8]>, i64>,
     key_bytes: usize,
-    table: TableDef,
-    unsaved: Vec<RecordBatch>,
+    saved: RowsTable,
 }
 
 /// Rows, and their keys.
@@ -92,12 +90,10 @@ impl CutRows {
         let order: Vec<(usize, SortOptions)> =
             std::iter::once(column).chain(others).map(|column| (column, SortOptions::default())).collect();
         Ok(Self {
-            schema: SchemaRef::clone(schema),
             bytes: RowBytes::try_new(schema, &order)?,
             rows: BTreeMap::new(),
             key_bytes: 0,
-            table: rows_table(operator, table, schema, false),
-            unsaved: Vec::new(),
+            saved: RowsTable::new(operator, table, schema, None),
         })
     }
 
@@ -114,7 +110,7 @@ impl CutRows {
             self.add(rows.key(*row as usize), rows.delta.weights[*row as usize])?;
         }
         if durable && !which.is_empty() {
-            self.unsaved.push(saved_rows(&rows.delta.clone().take(which)?, None, &self.table)?);
+            self.saved.changed(&rows.delta.clone().take(which)?)?;
         }
         Ok(())
     }
@@ -171,7 +167,7 @@ impl CutRows {
         if durable && gone.len() > 0 {
             let weights = gone.weights.iter().map(|weight| -weight).collect();
             let taken_back = Delta { rows: gone.rows.clone(), weights };
-            self.unsaved.push(saved_rows(&taken_back, None, &self.table)?);
+            self.saved.changed(&taken_back)?;
         }
         Ok(gone)
     }
@@ -187,7 +183,7 @@ impl CutRows {
     }
 
     pub(super) fn schema(&self) -> &SchemaRef {
-        &self.schema
+        self.bytes.schema()
     }
 
     /// Distinct rows held.
@@ -201,20 +197,15 @@ impl CutRows {
     }
 
     pub(super) fn table(&self) -> &TableDef {
-        &self.table
+        self.saved.def()
     }
 
     pub(super) fn take_delta(&mut self) -> TableDelta {
-        TableDelta {
-            table: self.table.clone(),
-            upserts: std::mem::take(&mut self.unsaved),
-            deletes: Vec::new(),
-            evict_below: None,
-        }
+        self.saved.take_delta()
     }
 
     pub(super) fn restore(&mut self, saved: &RecordBatch) -> Result<()> {
-        let rows = self.keyed(restored_rows(saved, &self.schema, &self.table)?)?;
+        let rows = self.keyed(self.saved.restored(saved)?)?;
         let all: Vec<u32> = (0..rows.delta.len() as u32).collect();
         self.apply(&rows, &all, false)
     }
@@ -223,7 +214,7 @@ impl CutRows {
         if self.rows.is_empty() {
             return Ok(Vec::new());
         }
-        Ok(vec![saved_rows(&self.between(&Cut::Lowest, &Cut::Highest)?, None, &self.table)?])
+        Ok(vec![self.saved.saved(&self.between(&Cut::Lowest, &Cut::Highest)?)?])
     }
 }
 

@@ -36,6 +36,7 @@ mod top;
 
 use super::aggregate::times_in;
 use super::delta::Delta;
+use super::rows_table::RowsTable;
 use super::{BatchContext, Emit, Operator, TimeKey, with_weight};
 use acequia_core::state::{Stateful, TableDef, TableDelta};
 use acequia_core::{BatchId, Error, OperatorId, Result, Watermark};
@@ -230,6 +231,12 @@ trait Kept: Send {
     fn snapshot(&self) -> Result<Vec<RecordBatch>>;
     fn rows(&self) -> usize;
     fn bytes(&self) -> usize;
+}
+
+/// The table of a partition's rows.
+fn rows_table(spec: &PartitionsSpec) -> RowsTable {
+    let time = spec.time.as_ref().map(|time| (time.column, time.field));
+    RowsTable::new(spec.operator, ROWS, &spec.schema, time)
 }
 
 /// See the [module](self).

@@ -1,26 +1,23 @@
-//! Partitions of which the relation sees some rows: all rows in order, as bytes of [`arrow::row`] in a B-tree.
+//! Partitions of which the relation sees some rows: all rows in order, as bytes ([`RowBytes`]) in a B-tree.
 //!
 //! ```text
 //! key    partition columns | columns of the order | all other columns       compared as the rows are
 //! value  weight, where the order ends
 //! ```
-//! The bytes are the row: it is made from them again. They are in no checkpoint, which has the columns.
 //! Memory per row: its bytes and about 50.
 
-use super::{Before, First, Kept, PartitionsSpec, ROWS, See, Seen};
+use super::{Before, First, Kept, PartitionsSpec, See, Seen, rows_table};
 use crate::exec::TimeKey;
 use crate::exec::aggregate::times_in;
 use crate::exec::delta::Delta;
-use crate::exec::row_bytes::{RowBytes, converter};
-use crate::exec::rows_table::{restored_rows, rows_table, saved_rows};
+use crate::exec::row_bytes::{RowBytes, RowPrefix};
+use crate::exec::rows_table::RowsTable;
 use acequia_core::state::{TableDef, TableDelta};
 use acequia_core::{Error, Result};
 use arrow::array::{Array, RecordBatch};
-use arrow::datatypes::SchemaRef;
-use arrow::row::{RowConverter, Rows};
+use arrow::row::Rows;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound::{Excluded, Included, Unbounded};
-use std::sync::Arc;
 
 type Key = Box<[u8]>;
 
@@ -37,19 +34,16 @@ const ENTRY_BYTES: usize = 48;
 
 /// See the [module](self).
 pub(super) struct OrderedRows {
-    schema: SchemaRef,
     see: See,
     time: Option<TimeKey>,
     whole: RowBytes,
     /// Of the first columns: those of the partition, and also those of the order.
-    partition: Option<(usize, RowConverter)>,
-    ordered: Option<(usize, RowConverter)>,
+    partition: Option<RowPrefix>,
+    ordered: Option<RowPrefix>,
     rows: BTreeMap<Key, Entry>,
     key_bytes: usize,
     by_time: BTreeMap<i64, BTreeSet<Key>>,
-    table: TableDef,
-    unsaved: Vec<RecordBatch>,
-    unsaved_eviction: Option<i64>,
+    saved: RowsTable,
 }
 
 /// Rows as keys, and where their parts end.
@@ -72,36 +66,26 @@ impl Keys {
 impl OrderedRows {
     pub(super) fn try_new(spec: &PartitionsSpec) -> Result<Self> {
         let order = spec.all_columns();
-        let prefix = |columns: usize| match columns {
-            0 => Ok(None),
-            _ => converter(&spec.schema, &order[..columns]).map(|converter| Some((columns, converter))),
-        };
         let of_partition = order.iter().filter(|(column, _)| spec.partition.contains(column)).count();
         let of_order = spec.order.iter().filter(|(column, _)| !spec.partition.contains(column));
         let ordered = of_partition + of_order.map(|(column, _)| column).collect::<BTreeSet<_>>().len();
+        let whole = RowBytes::try_new(&spec.schema, &order)?;
         Ok(Self {
-            schema: Arc::clone(&spec.schema),
             see: spec.see,
             time: spec.time.clone(),
-            whole: RowBytes::try_new(&spec.schema, &order)?,
-            partition: prefix(of_partition)?,
-            ordered: prefix(ordered)?,
+            partition: whole.prefix(of_partition)?,
+            ordered: whole.prefix(ordered)?,
+            whole,
             rows: BTreeMap::new(),
             key_bytes: 0,
             by_time: BTreeMap::new(),
-            table: rows_table(spec.operator, ROWS, &spec.schema, spec.time.is_some()),
-            unsaved: Vec::new(),
-            unsaved_eviction: None,
+            saved: rows_table(spec),
         })
     }
 
     fn keys(&self, rows: &RecordBatch) -> Result<Keys> {
-        let columns = self.whole.ordered(rows);
-        let ends = |prefix: &Option<(usize, RowConverter)>| match prefix {
-            Some((first, converter)) => {
-                let prefixes = converter.convert_columns(&columns[..*first])?;
-                Ok(prefixes.iter().map(|prefix| prefix.data().len()).collect())
-            }
+        let ends = |prefix: &Option<RowPrefix>| match prefix {
+            Some(prefix) => Ok(prefix.encode(rows)?.iter().map(|prefix| prefix.data().len()).collect()),
             None => Ok::<_, Error>(vec![0; rows.num_rows()]),
         };
         let (partition, ordered) = (ends(&self.partition)?, ends(&self.ordered)?);
@@ -210,7 +194,7 @@ impl OrderedRows {
         };
         let seen = Seen { before: seen(&lost)?, after: seen(&given)? };
         if durable {
-            self.unsaved.push(self.saved(&delta)?);
+            self.saved.changed(&delta)?;
         }
         Ok(seen)
     }
@@ -246,13 +230,9 @@ impl OrderedRows {
         };
         let seen = Seen { before: seen(before)?, after: seen(after)? };
         if durable {
-            self.unsaved.push(self.saved(&delta)?);
+            self.saved.changed(&delta)?;
         }
         Ok(seen)
-    }
-
-    fn saved(&self, delta: &Delta) -> Result<RecordBatch> {
-        saved_rows(delta, self.time.as_ref(), &self.table)
     }
 }
 
@@ -310,7 +290,7 @@ impl Kept for OrderedRows {
             seen.extend(all.into_iter().take(kept));
         }
         if durable {
-            self.unsaved_eviction = Some(bound);
+            self.saved.evicted(bound);
         }
         let seen: Vec<(&[u8], i64)> = seen.iter().map(|(key, weight)| (key.as_ref(), *weight)).collect();
         self.decode_copies(&seen).map(Some)
@@ -321,20 +301,15 @@ impl Kept for OrderedRows {
     }
 
     fn table(&self) -> &TableDef {
-        &self.table
+        self.saved.def()
     }
 
     fn take_delta(&mut self) -> TableDelta {
-        TableDelta {
-            table: self.table.clone(),
-            upserts: std::mem::take(&mut self.unsaved),
-            deletes: Vec::new(),
-            evict_below: self.unsaved_eviction.take(),
-        }
+        self.saved.take_delta()
     }
 
     fn restore(&mut self, rows: &RecordBatch) -> Result<()> {
-        let delta = restored_rows(rows, &self.schema, &self.table)?;
+        let delta = self.saved.restored(rows)?;
         let keys = self.keys(&delta.rows)?;
         self.apply(&delta, &keys)
     }
@@ -342,7 +317,7 @@ impl Kept for OrderedRows {
     fn snapshot(&self) -> Result<Vec<RecordBatch>> {
         let keys: Vec<(&[u8], i64)> =
             self.rows.iter().map(|(key, entry)| (key.as_ref(), entry.weight)).collect();
-        if keys.is_empty() { Ok(Vec::new()) } else { Ok(vec![self.saved(&self.decode(&keys)?)?]) }
+        if keys.is_empty() { Ok(Vec::new()) } else { Ok(vec![self.saved.saved(&self.decode(&keys)?)?]) }
     }
 
     fn rows(&self) -> usize {

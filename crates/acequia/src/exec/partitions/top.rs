@@ -10,18 +10,18 @@
 //! With [`Number`]s the operator gives the rows with these as further columns, and finds by itself which have changed.
 //! Memory per row: its bytes and 24; per partition the bytes of its columns and about 60.
 
-use super::{First, Kept, Number, PartitionsSpec, ROWS, Seen};
+use super::{First, Kept, Number, PartitionsSpec, Seen, rows_table};
 use crate::exec::TimeKey;
 use crate::exec::aggregate::times_in;
 use crate::exec::delta::{Delta, batch_of};
-use crate::exec::row_bytes::{RowBytes, converter};
-use crate::exec::rows_table::{restored_rows, rows_table, saved_rows};
+use crate::exec::row_bytes::{RowBytes, RowPrefix};
+use crate::exec::rows_table::RowsTable;
 use acequia_core::state::{TableDef, TableDelta};
 use acequia_core::{Error, Result};
-use arrow::array::{Array, ArrayRef, RecordBatch, UInt32Array, UInt64Array};
+use arrow::array::{Array, RecordBatch, UInt32Array, UInt64Array};
 use arrow::compute::{concat_batches, take_record_batch};
 use arrow::datatypes::SchemaRef;
-use arrow::row::{RowConverter, Rows};
+use arrow::row::Rows;
 use hashbrown::HashMap;
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -127,11 +127,9 @@ pub(super) struct TopRows {
     /// The columns of the rows with their numbers.
     given: SchemaRef,
     time: Option<TimeKey>,
-    partition: Vec<usize>,
-    partition_rows: Option<RowConverter>,
+    partition: Option<RowPrefix>,
     whole: RowBytes,
-    /// Of the first columns of a row's bytes: those of the order, and how many they are.
-    ordered: Option<(usize, RowConverter)>,
+    ordered: Option<RowPrefix>,
     places: HashMap<Box<[u8]>, u32>,
     tops: Vec<Top>,
     /// Places of partitions that have left.
@@ -140,35 +138,28 @@ pub(super) struct TopRows {
     rows: usize,
     row_bytes: usize,
     partition_bytes: usize,
-    table: TableDef,
-    unsaved: Vec<RecordBatch>,
-    unsaved_eviction: Option<i64>,
+    saved: RowsTable,
 }
 
 impl TopRows {
     pub(super) fn try_new(spec: &PartitionsSpec, first: First, numbers: &[Number]) -> Result<Self> {
-        let some = |columns: &[(usize, _)]| match columns {
-            [] => Ok(None),
-            columns => converter(&spec.schema, columns).map(Some),
-        };
         // Columns of the partition come last, being the same in all of its rows.
         let of_partition = |(column, _): &(usize, _)| spec.partition.contains(column);
         let (partition, mut columns): (Vec<_>, Vec<_>) =
             spec.all_columns().into_iter().partition(of_partition);
         let asked = |(column, _): &&(usize, _)| spec.order.iter().any(|(other, _)| other == column);
         let order = columns.iter().take_while(asked).count();
-        let ordered = some(&columns[..order])?.map(|converter| (order, converter));
         columns.extend(&partition);
+        let whole = RowBytes::try_new(&spec.schema, &columns)?;
         Ok(Self {
             schema: Arc::clone(&spec.schema),
             first,
             numbers: numbers.to_vec(),
             given: Number::after(&spec.schema, numbers),
             time: spec.time.clone(),
-            partition_rows: some(&partition)?,
-            partition: partition.into_iter().map(|(column, _)| column).collect(),
-            whole: RowBytes::try_new(&spec.schema, &columns)?,
-            ordered,
+            partition: RowPrefix::try_new(&spec.schema, &partition)?,
+            ordered: whole.prefix(order)?,
+            whole,
             places: HashMap::new(),
             tops: Vec::new(),
             free: Vec::new(),
@@ -176,19 +167,16 @@ impl TopRows {
             rows: 0,
             row_bytes: 0,
             partition_bytes: 0,
-            table: rows_table(spec.operator, ROWS, &spec.schema, spec.time.is_some()),
-            unsaved: Vec::new(),
-            unsaved_eviction: None,
+            saved: rows_table(spec),
         })
     }
 
     /// The partition of each row.
     fn places(&mut self, rows: &RecordBatch) -> Result<Vec<u32>> {
-        let Some(converter) = &self.partition_rows else {
+        let Some(partition) = &self.partition else {
             return self.place(&[], None).map(|place| vec![place; rows.num_rows()]);
         };
-        let columns: Vec<ArrayRef> = self.partition.iter().map(|c| Arc::clone(rows.column(*c))).collect();
-        let partitions = converter.convert_columns(&columns)?;
+        let partitions = partition.encode(rows)?;
         let times = self.time.as_ref().map(|time| times_in(rows.column(time.column), time.field));
         let times = times.transpose()?;
         let time = |row: usize| times.as_ref().filter(|times| times.is_valid(row)).map(|t| t.value(row));
@@ -222,14 +210,7 @@ impl TopRows {
     /// The rows that may be among the first, in the bytes in which they are kept.
     fn batch(&mut self, rows: &RecordBatch) -> Result<Batch> {
         let places = self.places(rows)?;
-        let column = |c: &usize| Arc::clone(rows.column(*c));
-        let ordered = match &self.ordered {
-            Some((first, converter)) => {
-                let columns: Vec<ArrayRef> = self.whole.columns()[..*first].iter().map(column).collect();
-                Some(converter.convert_columns(&columns)?)
-            }
-            None => None,
-        };
+        let ordered = self.ordered.as_ref().map(|ordered| ordered.encode(rows)).transpose()?;
         let order = |row: u32| ordered.as_ref().map_or(&[][..], |rows| rows.row(row as usize).data());
         let comes_in = |row: &u32| {
             let top = &self.tops[places[*row as usize] as usize];
@@ -377,10 +358,7 @@ impl TopRows {
         let weights = [vec![1; kept.num_rows()], vec![-1; dropped.num_rows()]].concat();
         let rows = concat_batches(&self.schema, [&kept, &dropped])?;
         let changed = Delta { rows, weights }.consolidated()?;
-        if changed.len() > 0 {
-            self.unsaved.push(saved_rows(&changed, self.time.as_ref(), &self.table)?);
-        }
-        Ok(())
+        self.saved.changed(&changed)
     }
 }
 
@@ -434,7 +412,7 @@ impl Kept for TopRows {
             numbered.for_each(|(item, numbers)| listed.push(&item, numbers));
         }
         if durable {
-            self.unsaved_eviction = Some(bound);
+            self.saved.evicted(bound);
         }
         self.given(&listed, None).map(Some)
     }
@@ -444,20 +422,15 @@ impl Kept for TopRows {
     }
 
     fn table(&self) -> &TableDef {
-        &self.table
+        self.saved.def()
     }
 
     fn take_delta(&mut self) -> TableDelta {
-        TableDelta {
-            table: self.table.clone(),
-            upserts: std::mem::take(&mut self.unsaved),
-            deletes: Vec::new(),
-            evict_below: self.unsaved_eviction.take(),
-        }
+        self.saved.take_delta()
     }
 
     fn restore(&mut self, rows: &RecordBatch) -> Result<()> {
-        let delta = restored_rows(rows, &self.schema, &self.table)?;
+        let delta = self.saved.restored(rows)?;
         let batch = self.batch(&delta.copies()?)?;
         self.add(&batch);
         Ok(())
@@ -467,7 +440,7 @@ impl Kept for TopRows {
         let rows: Vec<&[u8]> = self.tops.iter().flat_map(|top| &top.rows).map(|row| &*row.bytes).collect();
         let rows = self.whole.decode(rows.into_iter())?;
         let all = Delta { weights: vec![1; rows.num_rows()], rows }.consolidated()?;
-        Ok(if all.len() == 0 { Vec::new() } else { vec![saved_rows(&all, self.time.as_ref(), &self.table)?] })
+        Ok(if all.len() == 0 { Vec::new() } else { vec![self.saved.saved(&all)?] })
     }
 
     fn rows(&self) -> usize {

@@ -121,7 +121,15 @@ fn intervals_versions_and_types_of_other_dialects_parse() {
         ),
         (
             "SELECT * FROM o JOIN r FOR SYSTEM_TIME AS OF o.ts AS x ON o.a = x.a",
-            "SELECT * FROM o JOIN r AS x FOR SYSTEM_TIME AS OF o.ts ON o.a = x.a",
+            "SELECT * FROM (o ASOF JOIN r AS x MATCH_CONDITION (__system_time(o.ts)) ON o.a = x.a)",
+        ),
+        (
+            "SELECT * FROM o LEFT JOIN r FOR SYSTEM_TIME AS OF o.ts x USING (a) JOIN p ON true, q",
+            "SELECT * FROM (o ASOF JOIN r x MATCH_CONDITION (__system_time_or_null(o.ts)) USING(a)) JOIN p ON true, q",
+        ),
+        (
+            "SELECT * FROM a LEFT ASOF JOIN b MATCH_CONDITION (a.t >= b.t) ASOF JOIN (c ASOF JOIN d MATCH_CONDITION (c.t < d.t)) MATCH_CONDITION (a.t > c.t) CROSS JOIN left_asof",
+            "SELECT * FROM ((a ASOF JOIN b MATCH_CONDITION (a.t >= b.t)) ASOF JOIN (c ASOF JOIN d MATCH_CONDITION (c.t < d.t)) MATCH_CONDITION (a.t > c.t)) CROSS JOIN left_asof",
         ),
         ("SELECT PROCTIME()", "SELECT PROCTIME()"),
     ]);

@@ -22,6 +22,7 @@ const SEEDS: &[&str] = &[
     "WITH RECURSIVE c AS (SELECT 1) SELECT DISTINCT ON (a) a::INT[1], -x, NOT b, {'a': 1}, [1, 2], f(DISTINCT x ORDER BY y) \
      FILTER (WHERE z) OVER (PARTITION BY p ROWS BETWEEN 1 PRECEDING AND CURRENT ROW) FROM drop_duplicates(TABLE t, \
      DESCRIPTOR(a, b)), LATERAL (SELECT 1) FOR SYSTEM_TIME AS OF now() QUALIFY row_number() OVER w = 1 WINDOW w AS (ORDER BY a)",
+    "SELECT * FROM (a LEFT ASOF JOIN b MATCH_CONDITION (a.t >= b.t) USING (k)) x JOIN c FOR SYSTEM_TIME AS OF x.t AS y ON x.k = y.k, d",
     "BEGIN; COMMIT; DROP STREAM IF EXISTS s; SHOW CREATE SINK k; SHOW MATERIALIZED VIEWS; DESCRIBE EXTENDED s; STOP QUERY q",
     "SET acequia.watermark.policy = 'max'; SET datafusion.x = 1; EXPLAIN STREAMING SELECT 1; EXPLAIN (ANALYZE) SELECT 1",
     "COPY (SELECT * FROM t) TO 'x' STORED AS CSV OPTIONS ('a' 'b'); CREATE EXTERNAL TABLE t (a INT) STORED AS CSV LOCATION 'x'",
@@ -265,6 +266,7 @@ fn deep_nesting_is_refused_not_overflowed() {
         format!("SELECT * FROM {}t{}", "TUMBLE(TABLE ".repeat(5000), ", ts, '1 m')".repeat(5000)),
         format!("CREATE STREAM s (a {}INT{})", "ARRAY<".repeat(5000), ">".repeat(5000)),
         format!("SELECT * FROM t {}", "WATERMARK a DELAY OF '1 s' ".repeat(5000)),
+        format!("SELECT * FROM t{}", " ASOF JOIN t MATCH_CONDITION (a > b)".repeat(1000)),
         "(".repeat(20_000),
         "EXPLAIN STREAMING ".repeat(20_000),
         "EXPLAIN ".repeat(20_000),

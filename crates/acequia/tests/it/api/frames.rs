@@ -182,6 +182,19 @@ async fn joins() {
     )
     .await;
     is_sql(
+        "join_asof",
+        async |s| {
+            let seen = col("at").gt_eq(col("seen"));
+            let shop = vec![col("sales.shop").eq(col("visits.shop"))];
+            let sales = s.table("sales").await?;
+            let joined = sales.join_asof(s.table("visits").await?, JoinType::Left, seen, shop)?;
+            joined.select(vec![col("item"), col("who")])
+        },
+        "SELECT item, who FROM sales s ASOF JOIN visits v MATCH_CONDITION (at >= seen) USING (shop)",
+        Complete,
+    )
+    .await;
+    is_sql(
         "join with itself and a table",
         async |s| {
             let cheap = s.table("sales").await?.alias("a")?;
@@ -371,6 +384,15 @@ async fn mistakes_name_what_and_the_way_out() {
         (
             sales().await.join(session.table("visits").await.unwrap(), JoinType::Inner, &["item"]),
             "unknown column: `item`",
+        ),
+        (
+            sales().await.join_asof(
+                session.table("visits").await.unwrap(),
+                JoinType::Full,
+                col("at").gt_eq(col("seen")),
+                vec![],
+            ),
+            "a left or an inner one",
         ),
         (session.table("cities").await.unwrap().with_watermark("shop", "1 minute"), "not a timestamp"),
         (sales().await.with_watermark("at", "soon"), "soon"),
