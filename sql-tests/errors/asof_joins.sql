@@ -33,7 +33,9 @@ SELECT l.v FROM l ASOF JOIN changes c MATCH_CONDITION (l.v >= c.v) ON l.k = c.k 
 SELECT l.v FROM l ASOF JOIN r MATCH_CONDITION (l.ts >= r.ts) ON l.k = r.k EMIT UPDATE;
 -- error: now(), random() and the like in a join condition would give other pairs in every batch
 SELECT l.v FROM l ASOF JOIN r MATCH_CONDITION (l.v + CAST(random() AS BIGINT) >= r.v) ON l.k = r.k EMIT CHANGES;
--- error: FOR SYSTEM_TIME AS OF now() or PROCTIME() over a stream would give another answer
+-- error: FOR SYSTEM_TIME AS OF over a stream takes an event time of the left side, as l.ts
+SELECT * FROM l JOIN r FOR SYSTEM_TIME AS OF TIMESTAMP '2026-01-01 00:00:00' ON l.k = r.k;
+-- error: by now() or PROCTIME() every split into batches would give another answer
 SELECT * FROM l JOIN r FOR SYSTEM_TIME AS OF l.proc ON l.k = r.k;
 -- error: event time is not given, and the relation has none of its own; write WATERMARK FOR ts in the stream that is joined
 SELECT * FROM l JOIN plain FOR SYSTEM_TIME AS OF l.ts AS p ON l.k = p.k;

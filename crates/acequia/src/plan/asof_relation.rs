@@ -156,9 +156,9 @@ fn at_system_time(
     let SystemTime { time, kind } = at;
     let time = context.sql_to_expr(time.clone(), left.schema())?;
     if is_streaming(&right) || reads_view(&right) {
-        if is_batch_time(&time, &left) {
+        if is_batch_time(&time, &left) || time.column_refs().is_empty() {
             return Err(refused(
-                "FOR SYSTEM_TIME AS OF now() or PROCTIME() over a stream would give another answer with every split into batches; name an event time of the left side, as FOR SYSTEM_TIME AS OF l.ts",
+                "FOR SYSTEM_TIME AS OF over a stream takes an event time of the left side, as l.ts; by now() or PROCTIME() every split into batches would give another answer",
             ));
         }
         let usage = "WATERMARK FOR ts in the stream that is joined FOR SYSTEM_TIME AS OF, or use ASOF JOIN";
