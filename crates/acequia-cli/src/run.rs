@@ -139,6 +139,10 @@ fn print_event(status: &Status, format: Format, event: &Event) -> Result<()> {
         status.warn(&format!("query `{query}` tries again in {wait:?}: {message}"));
         return Ok(());
     }
+    if let Event::StateGrows { query, why } = event {
+        status.warn(&show::growing_state(query, why));
+        return Ok(());
+    }
     let text = match format {
         Format::Json => match event.to_json()? {
             Some(line) => format!("{line}\n"),

@@ -23,3 +23,8 @@ pub(crate) fn rows(schema: &SchemaRef, batches: &[RecordBatch]) -> Result<String
 pub(crate) fn terminal_width() -> Option<usize> {
     terminal_size_of(std::io::stdout()).map(|(Width(columns), _)| usize::from(columns))
 }
+
+/// Says that what a query keeps has no bound.
+pub(crate) fn growing_state(query: &str, why: &[String]) -> String {
+    format!("note: the state of query `{query}` only grows: {}", why.join("; "))
+}

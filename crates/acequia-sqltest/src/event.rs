@@ -51,6 +51,13 @@ pub enum Event {
     },
     /// A batch is done.
     Progress(Box<StreamingQueryProgress>),
+    /// A query has started whose state only grows. No line in the machine-readable output.
+    StateGrows {
+        /// The query.
+        query: String,
+        /// Which operators, and why.
+        why: Vec<String>,
+    },
     /// What may pass has failed a query; it tries again. No line in the machine-readable output.
     Retry {
         /// The query.
@@ -92,7 +99,9 @@ impl Event {
     /// The query that it is about.
     pub fn query(&self) -> Option<&str> {
         match self {
-            Self::Batch { query, .. } | Self::Retry { query, .. } => Some(query),
+            Self::Batch { query, .. } | Self::Retry { query, .. } | Self::StateGrows { query, .. } => {
+                Some(query)
+            }
             Self::Progress(progress) => Some(&progress.name),
             _ => None,
         }
@@ -104,7 +113,7 @@ impl Event {
     /// `Internal` for a type that has no JSON form.
     pub fn to_json(&self) -> Result<Option<Value>> {
         Ok(Some(match self {
-            Self::Done { .. } | Self::Retry { .. } => return Ok(None),
+            Self::Done { .. } | Self::Retry { .. } | Self::StateGrows { .. } => return Ok(None),
             Self::Result { statement, schema, batches } => {
                 let mut rows = vec![];
                 for batch in batches {

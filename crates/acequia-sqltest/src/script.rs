@@ -57,6 +57,13 @@ impl Recorder {
 }
 
 impl StreamingQueryListener for Recorder {
+    fn on_query_started(&self, query: &QueryRun) {
+        if !query.growing_state.is_empty() {
+            let (query, why) = (query.name.clone(), query.growing_state.clone());
+            self.send(Event::StateGrows { query, why });
+        }
+    }
+
     fn on_query_progress(&self, progress: &StreamingQueryProgress) {
         self.send(Event::Progress(Box::new(progress.clone())));
     }

@@ -123,6 +123,9 @@ impl Repl {
         begun: Instant,
     ) -> (Flow, Option<String>) {
         let name = query.name();
+        if !query.growing_state().is_empty() {
+            self.note(&show::growing_state(name, query.growing_state()));
+        }
         let running = self.session.queries().into_iter().find(|running| running.handle.name() == name);
         let by_hand = running.is_some_and(|running| self.is_fed_by_hand(&running));
         if self.interactive

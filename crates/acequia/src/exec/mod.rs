@@ -84,11 +84,12 @@ pub struct BatchContext {
 /// What can be done with the rows of an operator's only input before it takes them, on any thread: it depends on
 /// nothing but the rows.
 pub trait Prepare: Send + Sync {
-    /// The rows, in their order.
+    /// The rows, in their order. While the operator is `busy` with others it is worth doing for them what makes its own
+    /// work less, even if that is more work in all.
     ///
     /// # Errors
     /// `Data` for values that cannot be computed with.
-    fn prepare(&self, rows: RecordBatch) -> Result<Vec<Prepared>>;
+    fn prepare(&self, rows: RecordBatch, busy: bool) -> Result<Vec<Prepared>>;
 }
 
 /// Rows that were prepared.

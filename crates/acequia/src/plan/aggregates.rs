@@ -74,8 +74,8 @@ impl Builder<'_> {
             (if distinct { "distinct" } else { "aggregate" }, Sharding::aggregate(spec, self.shards)?)
         };
         let Sharding { operator, by } = sharding;
-        let description =
-            explain::aggregate(plan, emit, &groups, weighted) + &explain::shards(self.shards, &by, plan);
+        let description = explain::aggregate(plan, emit, &groups, weighted);
+        let description = description.with(&explain::shards(self.shards, &by, plan));
         let fingerprint = fingerprint(name, plan, &times);
         let fingerprint =
             format!("{fingerprint} {}{}", fingerprint::emission(emit), fingerprint::input(weighted));

@@ -377,7 +377,7 @@ impl Builder<'_> {
         let description = explain::drop_duplicates(node, &spec);
         let expires = fingerprint::expiry(&spec.expiry);
         let Sharding { operator, by } = Sharding::drop_duplicates(spec, self.shards)?;
-        let description = description + &explain::shards(self.shards, &by, plan);
+        let description = description.with(&explain::shards(self.shards, &by, plan));
         let name = "drop_duplicates";
         let fingerprint = format!("{} {expires}", fingerprint(name, plan, &[]));
         let node =

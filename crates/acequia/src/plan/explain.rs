@@ -1,7 +1,7 @@
 //! `EXPLAIN STREAMING`: the incremental plan as a tree, outermost first.
 
 use super::key;
-use super::node::{Island, Node, OperatorNode, SourceLeaf};
+use super::node::{Description, Island, Node, OperatorNode, SourceLeaf};
 use super::recompute::Recomputed;
 use crate::exec::{
     DropDuplicatesSpec, Emit, Expiry, JoinEmit, JoinEviction, JoinSide, KeyedProcessor, MovingBound,
@@ -13,7 +13,7 @@ use acequia_core::time::format_interval;
 use arrow::datatypes::Schema;
 use datafusion::logical_expr::{Join, LogicalPlan};
 use datafusion::physical_plan::displayable;
-use std::fmt::Write;
+use std::fmt::{self, Display, Write};
 
 /// Prints a plan.
 pub(super) fn render(
@@ -33,13 +33,42 @@ pub(super) fn render(
     out
 }
 
+/// What makes rows leave.
+enum Eviction {
+    By(String),
+    Nothing(&'static str),
+}
+
+impl Eviction {
+    fn watermark_over(column: impl Display) -> Self {
+        Self::By(format!("watermark over `{column}`"))
+    }
+
+    /// Why rows only come.
+    fn grows(&self) -> Option<String> {
+        match self {
+            Self::By(_) => None,
+            Self::Nothing(why) => Some((*why).to_string()),
+        }
+    }
+}
+
+impl Display for Eviction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::By(what) => f.write_str(what),
+            Self::Nothing(why) => write!(f, "nothing: {why}"),
+        }
+    }
+}
+
 /// An aggregate in a line: what it computes, when it emits, what evicts it.
 pub(super) fn aggregate(
     plan: &LogicalPlan,
     emit: Emit,
     groups: &[Option<TimeColumn>],
     weighted: bool,
-) -> String {
+) -> Description {
     let emits = match emit {
         Emit::Final => "each group once, when final",
         Emit::Upserts => "groups whose row changed",
@@ -47,13 +76,17 @@ pub(super) fn aggregate(
         Emit::Snapshot => "all groups",
     };
     let evicts = match groups.iter().position(|g| g.as_ref().is_some_and(|t| !t.watermarks.is_empty())) {
-        _ if emit == Emit::Snapshot => "nothing: COMPLETE keeps every group".to_string(),
-        Some(index) => format!("watermark over `{}`", plan.schema().field(index).name()),
-        None => "nothing: no event-time column with a watermark in GROUP BY".to_string(),
+        _ if emit == Emit::Snapshot => Eviction::Nothing("COMPLETE keeps every group"),
+        Some(index) => Eviction::watermark_over(plan.schema().field(index).name()),
+        None => Eviction::Nothing("no event-time column with a watermark in GROUP BY"),
     };
-    let over = if weighted { " over changes" } else { "" };
-    let evicts = if weighted { format!("its last row taken back, {evicts}") } else { evicts };
-    format!("{}{over}, emits={emits}, evicted by={evicts}", key::describe_aggregate(plan))
+    let (over, taken_back) = if weighted { (" over changes", "its last row taken back, ") } else { ("", "") };
+    let one_group = matches!(plan, LogicalPlan::Aggregate(aggregate) if aggregate.group_expr.is_empty());
+    let what = key::describe_aggregate(plan);
+    Description {
+        text: format!("{what}{over}, emits={emits}, evicted by={taken_back}{evicts}"),
+        grows: evicts.grows().filter(|_| !one_group),
+    }
 }
 
 /// A join in a line: its condition, when it emits, what evicts each side.
@@ -63,7 +96,7 @@ pub(super) fn join(
     emit: JoinEmit,
     times: Option<&JoinTimes>,
     sides: [&JoinSide; 2],
-) -> String {
+) -> Description {
     let keys: Vec<String> = join.on.iter().map(|(l, r)| format!("{l} = {r}")).collect();
     let filter = join.filter.as_ref().map_or_else(String::new, |filter| format!(" filter=`{filter}`"));
     let emits = match emit {
@@ -73,40 +106,49 @@ pub(super) fn join(
     };
     let evicts = |side: usize| match (times, &sides[side].eviction) {
         (Some(times), Some(JoinEviction { leave: Some(_), .. })) => {
-            format!("watermark over `{}`", times.exprs[1 - side])
+            Eviction::watermark_over(&times.exprs[1 - side])
         }
-        _ if mode == OutputMode::Complete => "nothing: COMPLETE keeps every row".to_string(),
-        _ => "nothing: no event times with watermarks are equal or near each other in ON".to_string(),
+        _ if mode == OutputMode::Complete => Eviction::Nothing("COMPLETE keeps every row"),
+        _ => Eviction::Nothing("no event times with watermarks are equal or near each other in ON"),
     };
-    format!(
-        "{} join on=[{}]{filter}, emits={emits}, left evicted by={}, right evicted by={}",
-        join.join_type,
-        keys.join(", "),
-        evicts(0),
-        evicts(1)
-    )
+    let [left, right] = [evicts(0), evicts(1)];
+    Description {
+        text: format!(
+            "{} join on=[{}]{filter}, emits={emits}, left evicted by={left}, right evicted by={right}",
+            join.join_type,
+            keys.join(", "),
+        ),
+        grows: left.grows().or(right.grows()),
+    }
 }
 
 /// A filter with a bound that moves in a line.
-pub(super) fn moving_bound(condition: &str, spec: &MovingBoundSpec) -> String {
+pub(super) fn moving_bound(condition: &str, spec: &MovingBoundSpec) -> Description {
     let (keeps, evicts) = match &spec.bound {
         MovingBound::Row(_) => {
-            ("all rows in the order of what is compared", "nothing: the bound may go back")
+            ("all rows in the order of what is compared", Eviction::Nothing("the bound may go back"))
         }
-        MovingBound::Time(_) => {
-            ("rows in the order of what is compared, until time has passed them", "now()")
-        }
+        MovingBound::Time(_) => (
+            "rows in the order of what is compared, until time has passed them",
+            Eviction::By("now()".to_string()),
+        ),
     };
     let emits = match &spec.bound {
         _ if spec.only_adds() => "rows once they pass",
         MovingBound::Row(_) => "changed rows that pass, and those between the old bound and the new",
         MovingBound::Time(_) => "changed rows that pass, and those that time has passed",
     };
-    format!("`{condition}`, keeps={keeps}, emits={emits}, evicted by={evicts}")
+    let text = format!("`{condition}`, keeps={keeps}, emits={emits}, evicted by={evicts}");
+    Description { text, grows: evicts.grows() }
 }
 
 /// An ASOF join in a line: its condition, when it emits, what evicts each side.
-pub(super) fn asof_join(node: &AsofJoin, mode: OutputMode, emit: Emit, times: Option<&JoinTimes>) -> String {
+pub(super) fn asof_join(
+    node: &AsofJoin,
+    mode: OutputMode,
+    emit: Emit,
+    times: Option<&JoinTimes>,
+) -> Description {
     let [left, right] = node.keys();
     let keys: Vec<String> = left.iter().zip(right).map(|(l, r)| format!("{l} = {r}")).collect();
     let [l, r] = node.times();
@@ -116,32 +158,43 @@ pub(super) fn asof_join(node: &AsofJoin, mode: OutputMode, emit: Emit, times: Op
         _ => "left rows with their right row, and those taken back that get another one",
     };
     let evicts = match times {
-        Some(_) => format!("watermarks over `{l}` and `{r}`, all but the last right row of each key"),
-        None if mode == OutputMode::Complete => "nothing: COMPLETE keeps every row".to_string(),
-        None => "nothing: not both times have watermarks and are compared by >= or >".to_string(),
+        Some(_) => {
+            let what = format!("watermarks over `{l}` and `{r}`, all but the last right row of each key");
+            Eviction::By(what)
+        }
+        None if mode == OutputMode::Complete => Eviction::Nothing("COMPLETE keeps every row"),
+        None => Eviction::Nothing("not both times have watermarks and are compared by >= or >"),
     };
     let on = keys.join(", ");
-    format!(
+    let text = format!(
         "{kind} ASOF join match=`{l} {} {r}` on=[{on}], emits={emits}, evicted by={evicts}",
         node.compared()
-    )
+    );
+    Description { text, grows: evicts.grows() }
 }
 
 /// `drop_duplicates` in a line.
-pub(super) fn drop_duplicates(node: &DropDuplicates, spec: &DropDuplicatesSpec) -> String {
+pub(super) fn drop_duplicates(node: &DropDuplicates, spec: &DropDuplicatesSpec) -> Description {
     let columns: Vec<&str> = node.columns().iter().map(|column| column.name.as_str()).collect();
     let evicts = match &spec.expiry {
-        Expiry::Never => "nothing: no event-time column with a watermark in the key".to_string(),
-        Expiry::InKey { column, .. } => format!("watermark over `{}`", spec.schema.field(*column).name()),
+        Expiry::Never => Eviction::Nothing("no event-time column with a watermark in the key"),
+        Expiry::InKey { column, .. } => Eviction::watermark_over(spec.schema.field(*column).name()),
         Expiry::Within { column, .. } => {
-            format!("watermark over `{}`, after its delay", spec.schema.field(*column).name())
+            let column = spec.schema.field(*column).name();
+            Eviction::By(format!("watermark over `{column}`, after its delay"))
         }
     };
-    format!("key=[{}], evicted by={evicts}", columns.join(", "))
+    let text = format!("key=[{}], evicted by={evicts}", columns.join(", "));
+    Description { text, grows: evicts.grows() }
 }
 
 /// A relation that is computed anew in a line.
-pub(super) fn recomputed(of: &Recomputed<'_>, emit: Emit, time: Option<&str>, retracting: bool) -> String {
+pub(super) fn recomputed(
+    of: &Recomputed<'_>,
+    emit: Emit,
+    time: Option<&str>,
+    retracting: bool,
+) -> Description {
     let partition: Vec<String> = of.partition.iter().map(ToString::to_string).collect();
     let order: Vec<String> = of.order.iter().map(ToString::to_string).collect();
     let emits = match emit {
@@ -155,18 +208,29 @@ pub(super) fn recomputed(of: &Recomputed<'_>, emit: Emit, time: Option<&str>, re
         See::All => "all rows".to_string(),
     };
     let evicts = match time {
-        Some(column) => format!("watermark over `{column}`"),
-        None => "nothing: no event-time column with a watermark in PARTITION BY".to_string(),
+        Some(column) => Eviction::watermark_over(column),
+        None => Eviction::Nothing("no event-time column with a watermark in PARTITION BY"),
     };
-    format!(
-        "partition=[{}] order=[{}], keeps={keeps}, emits={emits}, evicted by={evicts}",
-        partition.join(", "),
-        order.join(", ")
-    )
+    let first_of_all = !retracting && of.partition.is_empty() && matches!(of.see, See::First(_));
+    Description {
+        text: format!(
+            "partition=[{}] order=[{}], keeps={keeps}, emits={emits}, evicted by={evicts}",
+            partition.join(", "),
+            order.join(", ")
+        ),
+        grows: evicts.grows().filter(|_| !first_of_all),
+    }
+}
+
+/// A result that is kept, in a line.
+pub(super) fn materialized() -> Description {
+    let evicts = Eviction::Nothing("COMPLETE keeps every row");
+    let text = format!("keeps=all rows of the result, emits=all rows, evicted by={evicts}");
+    Description { text, grows: evicts.grows() }
 }
 
 /// A processor with state in a line: what it keeps for each key, and which timers it has.
-pub(super) fn transform_with_state(processor: &dyn KeyedProcessor, mode: OutputMode) -> String {
+pub(super) fn transform_with_state(processor: &dyn KeyedProcessor, mode: OutputMode) -> Description {
     let variable = |variable: &Variable| {
         let kind = match variable.kind {
             VariableKind::Value => "value",
@@ -178,12 +242,12 @@ pub(super) fn transform_with_state(processor: &dyn KeyedProcessor, mode: OutputM
     };
     let variables: Vec<String> = processor.variables().iter().map(variable).collect();
     let emits = if mode == OutputMode::Update { "rows that replace others" } else { "new rows" };
-    format!(
+    Description::bounded(format!(
         "processor={}, keeps=[{}], timers={}, emits={emits}",
         processor.name(),
         variables.join(", "),
         processor.time_mode()
-    )
+    ))
 }
 
 /// Into how many shards an operator is split, and by which columns; nothing for one in one piece, also while that is so.
@@ -227,7 +291,7 @@ fn island(island: &Island, sources: &[SourceLeaf], depth: usize, out: &mut Strin
 }
 
 fn operator(operator: &OperatorNode, sources: &[SourceLeaf], depth: usize, out: &mut String) {
-    line(depth, &format!("{}#{}: {}", operator.name, operator.id, operator.description), out);
+    line(depth, &format!("{}#{}: {}", operator.name, operator.id, operator.description.text), out);
     for input in &operator.inputs {
         island(input, sources, depth + 1, out);
     }

@@ -1,8 +1,9 @@
 //! Operators that keep rows as they are: all of them for `COMPLETE`, and the first to come for LIMIT.
 
 use super::build::{Builder, Change, Part, has_operator, leaf};
+use super::explain;
 use super::fingerprint::fingerprint;
-use super::node::{Island, Node, OperatorNode};
+use super::node::{Description, Island, Node, OperatorNode};
 use super::recompute::Rows;
 use super::refuse;
 use crate::error::from_datafusion;
@@ -41,9 +42,7 @@ impl Builder<'_> {
             id,
             name: "materialize",
             fingerprint: fingerprint("materialize", plan, &[]),
-            description:
-                "keeps=all rows of the result, emits=all rows, evicted by=nothing: COMPLETE keeps every row"
-                    .to_string(),
+            description: explain::materialized(),
             chained,
             operator: Box::new(MaterializeOperator::try_new(spec)?),
             inputs: vec![Island { template, inputs: part.inputs }],
@@ -81,9 +80,9 @@ impl Builder<'_> {
                 "{} skip={skip} fetch={fetch:?}",
                 fingerprint(name, limit.input.as_ref(), &[])
             ),
-            description: format!(
+            description: Description::bounded(format!(
                 "skips={skip} rows, emits={given} in the order in which they come, keeps=a count"
-            ),
+            )),
             chained,
             operator: Box::new(FirstRowsOperator::new(spec)),
             inputs: vec![Island { template, inputs: part.inputs }],

@@ -186,7 +186,7 @@ impl Builder<'_> {
         let key = spec.input_schema.field(0).data_type().clone();
         let description = explain::transform_with_state(&*node.processor, node.mode);
         let Sharding { operator, by } = Sharding::keyed_state(spec, self.shards)?;
-        let description = description + &explain::shards(self.shards, &by, &node.input);
+        let description = description.with(&explain::shards(self.shards, &by, &node.input));
         let time = node.processor.time_mode();
         let name = "transform_with_state";
         let fingerprint = format!("{name} key=`{key}` timers={time}");

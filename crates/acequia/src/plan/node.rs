@@ -82,6 +82,29 @@ pub struct Island {
     pub inputs: Vec<(Arc<Slot>, Node)>,
 }
 
+/// An operator in a line.
+#[derive(Debug, Clone)]
+pub struct Description {
+    /// The line.
+    pub text: String,
+    /// Why what it keeps only grows with what comes, if so.
+    pub grows: Option<String>,
+}
+
+impl Description {
+    /// Of an operator whose state has a bound, or one that the program sets.
+    pub(super) fn bounded(text: impl Into<String>) -> Self {
+        Self { text: text.into(), grows: None }
+    }
+
+    /// The same with more in its line.
+    #[must_use]
+    pub(super) fn with(mut self, more: &str) -> Self {
+        self.text += more;
+        self
+    }
+}
+
 /// A stateful operator and what feeds it.
 pub struct OperatorNode {
     /// Its id, stable over restarts.
@@ -91,7 +114,7 @@ pub struct OperatorNode {
     /// What its state depends on: a query whose operator has another one cannot go on from this state.
     pub fingerprint: String,
     /// What `EXPLAIN STREAMING` says of it.
-    pub description: String,
+    pub description: Description,
     /// Whether it reads what another stateful operator emits. Rows are then judged late by the watermark of the batch
     /// before, since the operator below emits only now what this batch's watermark made final.
     pub chained: bool,
@@ -121,6 +144,14 @@ impl Node {
             Self::Island(island) => of(island),
             Self::Operator(operator) => operator.inputs.iter().any(of),
         }
+    }
+
+    /// Which operators keep more the more rows come, and why.
+    pub fn growing_state(&self) -> Vec<String> {
+        let grows = |node: &OperatorNode| {
+            node.description.grows.as_ref().map(|why| format!("{}#{}: {why}", node.name, node.id))
+        };
+        self.operators().into_iter().filter_map(grows).collect()
     }
 
     /// Every operator below and including this node, children first.

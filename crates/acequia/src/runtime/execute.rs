@@ -33,7 +33,7 @@ impl BatchRun<'_> {
             && let Some((row_wise, node)) = row_wise(island)
         {
             let schema = row_wise.0.plan().schema();
-            let rows = in_parts(self.node(node).await?, Some(row_wise), Ok);
+            let rows = in_parts(self.node(node).await?, Some(row_wise), |rows, _| Ok(rows));
             return Ok(Box::pin(RecordBatchStreamAdapter::new(schema, rows)));
         }
         for (slot, node) in &mut island.inputs {
@@ -68,7 +68,7 @@ impl BatchRun<'_> {
                     Some((row_wise, node)) => (self.node(node).await?, Some(row_wise)),
                     None => (self.island(input).await?, None),
                 };
-                let prepare = move |rows: RecordBatch| preparation.prepare(rows).map_err(into_datafusion);
+                let prepare = move |rows, busy| preparation.prepare(rows, busy).map_err(into_datafusion);
                 let mut prepared = Box::pin(in_parts(rows, island, prepare));
                 while let Some(rows) = prepared.try_next().await.map_err(from_datafusion)? {
                     node.operator.push_prepared(&context, rows)?;

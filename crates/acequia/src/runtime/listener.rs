@@ -17,6 +17,8 @@ pub struct QueryRun {
     pub run_id: String,
     /// The query's name.
     pub name: String,
+    /// Which operators keep more the more rows come, and why: `aggregate#0: no event-time column ...`.
+    pub growing_state: Vec<String>,
 }
 
 /// Is told what queries do. A listener hears what it implements.

@@ -11,6 +11,7 @@ use datafusion::common::Result;
 use datafusion::physical_plan::SendableRecordBatchStream;
 use futures::{Stream, StreamExt, TryStreamExt, stream};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Rows of a part, unless they take more than [`PART_BYTES`].
 const PART_ROWS: usize = 32 * 1024;
@@ -24,15 +25,19 @@ const SMALL_ROWS: usize = 4 * 1024;
 /// An island that computes row by row, and the slot that feeds it.
 pub(super) type RowWise = (Arc<IslandTemplate>, Arc<Slot>);
 
-/// Rows through an island, if there is one, and then through `f`, a record batch at a time.
+/// Rows through an island, if there is one, and then through `f`, a record batch at a time. `f` is told whether the
+/// reader is busy: whether it has parts to take that are done.
 pub(super) fn in_parts<T: Send + 'static>(
     rows: SendableRecordBatchStream,
     island: Option<RowWise>,
-    f: impl Fn(RecordBatch) -> Result<T> + Clone + Send + Sync + 'static,
+    f: impl Fn(RecordBatch, bool) -> Result<T> + Clone + Send + Sync + 'static,
 ) -> impl Stream<Item = Result<T>> + Send {
     let schema = rows.schema();
+    let waiting: Arc<AtomicUsize> = Arc::default();
+    let taken = Arc::clone(&waiting);
     let computed = parts(rows).map(move |part| {
         let (island, schema, f) = (island.clone(), Arc::clone(&schema), f.clone());
+        let waiting = Arc::clone(&waiting);
         async move {
             let part = part?;
             let small = part.iter().map(RecordBatch::num_rows).sum::<usize>() < SMALL_ROWS;
@@ -45,7 +50,12 @@ pub(super) fn in_parts<T: Send + 'static>(
                 }
                 None => rows,
             };
-            let done = rows.map(move |batch| f(batch?)).try_collect::<Vec<T>>();
+            let done = async move {
+                let busy = || waiting.load(Ordering::Relaxed) > 0;
+                let done = rows.map(|batch| f(batch?, busy())).try_collect::<Vec<T>>().await;
+                waiting.fetch_add(1, Ordering::Relaxed);
+                done
+            };
             if small || cores() < 2 {
                 done.await
             } else {
@@ -53,7 +63,9 @@ pub(super) fn in_parts<T: Send + 'static>(
             }
         }
     });
-    let done = computed.buffered(cores() + 1);
+    let done = computed.buffered(cores() + 1).inspect_ok(move |_| {
+        taken.fetch_sub(1, Ordering::Relaxed);
+    });
     done.map_ok(|part| stream::iter(part.into_iter().map(Ok))).try_flatten()
 }
 
@@ -102,7 +114,7 @@ mod tests {
             batch(from - rows, rows)
         });
         let rows = stream_of(batches[0].schema(), batches.to_vec());
-        let given: Vec<RecordBatch> = in_parts(rows, None, Ok).try_collect().await.unwrap();
+        let given: Vec<RecordBatch> = in_parts(rows, None, |rows, _| Ok(rows)).try_collect().await.unwrap();
         let numbers = given.iter().flat_map(|b| b.column(0).as_primitive::<Int64Type>().values().to_vec());
         assert!(numbers.eq(0..from), "rows are lost or out of order");
         let rows = stream_of(batches[0].schema(), batches.to_vec());
@@ -117,7 +129,7 @@ mod tests {
     #[tokio::test]
     async fn the_first_error_in_order_is_told() {
         let rows = stream_of(batch(0, 1).schema(), vec![batch(0, 200_000)]);
-        let fails = |batch: RecordBatch| {
+        let fails = |batch: RecordBatch, _| {
             let first = batch.column(0).as_primitive::<Int64Type>().value(0);
             if first == 0 { Ok(()) } else { Err(datafusion::common::exec_datafusion_err!("at {first}")) }
         };

@@ -142,6 +142,11 @@ impl StreamingQuery {
         &self.run.name
     }
 
+    /// Which operators keep more the more rows come, and why; none when all state has a bound.
+    pub fn growing_state(&self) -> &[String] {
+        &self.run.growing_state
+    }
+
     /// What `EXPLAIN STREAMING` prints of it.
     pub fn explain(&self) -> &str {
         &self.explain

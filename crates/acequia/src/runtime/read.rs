@@ -1,8 +1,9 @@
 //! What a batch reads: the splits of every source, opened for the leaves of the plan.
 //!
-//! While a batch runs, a source that knows what comes next ([`Source::knows_next`]) is opened for the batch after it,
-//! so that decoding goes on beside the query's own work. That batch is decided later, as ever: it takes up to the end
-//! that was found here, and its range is opened anew if it turns out to be another one.
+//! While a batch runs, a source that knows what comes next ([`Source::knows_next`]) is opened for the two batches after
+//! it, so that decoding goes on beside the query's own work: with one, a batch would begin by waiting for what is left
+//! of its decoding. These batches are decided later, as ever: each takes up to the end that was found here, and its
+//! range is opened anew if it turns out to be another one.
 
 use super::execute::adapt;
 use crate::catalog::Changelog;
@@ -33,9 +34,12 @@ pub(super) struct SourceRun {
     pub(super) ended: bool,
     /// Whether its end closes its windows.
     pub(super) final_watermark: bool,
-    /// What the batch after this one will read, or why that could not be opened.
-    pub(super) ahead: Option<Result<Ahead>>,
+    /// What the batches after this one will read, in their order, or why that could not be opened.
+    pub(super) ahead: VecDeque<Result<Ahead>>,
 }
+
+/// For how many batches a source is opened before they are decided.
+const BATCHES_AHEAD: usize = 2;
 
 /// A range that was opened before its batch was decided.
 pub(super) struct Ahead {
@@ -63,11 +67,11 @@ impl SourceRun {
     /// The end of the next batch: the one that was read ahead to, or what the source says. What has failed ahead is told
     /// here, between two batches: the batch that ran had no part in it.
     pub(super) async fn advance(&mut self) -> Result<Advance> {
-        let ahead = self.ahead.take().transpose()?;
-        if let Some(ahead) = ahead.filter(|ahead| ahead.range.start == self.position) {
-            let end = ahead.range.end.clone();
-            self.ahead = Some(Ok(ahead));
-            return Ok(Advance::To { end, step: None });
+        match self.ahead.front() {
+            Some(Ok(ahead)) if ahead.range.start == self.position => {
+                return Ok(Advance::To { end: ahead.range.end.clone(), step: None });
+            }
+            _ => drop(std::mem::take(&mut self.ahead).pop_front().transpose()?),
         }
         self.source.next_offset(self.position.as_ref()).await.map_err(self.context())
     }
@@ -82,17 +86,29 @@ impl SourceRun {
             return self.open_splits(&[], leaves);
         };
         let range = OffsetRange { start: offsets.start.clone(), end };
-        match self.ahead.take() {
+        match self.ahead.pop_front() {
             // The same range has the same rows.
             Some(Ok(ahead)) if ahead.range == range => Ok(ahead.leaves),
-            _ => self.open_range(&range, leaves).await,
+            _ => {
+                self.ahead.clear();
+                self.open_range(&range, leaves).await
+            }
         }
     }
 
-    /// Begins to read what the batch after the one that ends here will read, if the source knows.
+    /// Begins to read what the batches after the one that ends here will read, if the source knows.
     pub(super) async fn read_ahead(&mut self, start: &Option<Offset>, leaves: &[SourceLeaf]) {
-        if cores() > 1 && self.source.knows_next(start.as_ref()) {
-            self.ahead = self.open_next(start, leaves).await.transpose();
+        while cores() > 1 && self.ahead.len() < BATCHES_AHEAD {
+            let from = match self.ahead.back() {
+                Some(Ok(last)) => &Some(last.range.end.clone()),
+                Some(Err(_)) => return,
+                None => start,
+            };
+            if !self.source.knows_next(from.as_ref()) {
+                return;
+            }
+            let Some(opened) = self.open_next(from, leaves).await.transpose() else { return };
+            self.ahead.push_back(opened);
         }
     }
 

@@ -30,6 +30,7 @@ use object_store::ObjectStore;
 use object_store::memory::InMemory;
 use object_store::path::Path;
 use std::collections::BTreeMap;
+use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -220,7 +221,7 @@ impl MicroBatches {
                 leaves,
                 ended: false,
                 final_watermark,
-                ahead: None,
+                ahead: VecDeque::new(),
             });
         }
         Ok(sources)

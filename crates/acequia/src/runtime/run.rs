@@ -133,7 +133,11 @@ fn block_on(
             id: QueryId(recipe.id.clone()),
             run_id: recipe.run_id.clone(),
             name: recipe.name.clone(),
+            growing_state: batches.plan.root.growing_state(),
         };
+        if !run.growing_state.is_empty() {
+            tracing::warn!(query = run.name, why = ?run.growing_state, "the query's state only grows");
+        }
         let run = shared.run.get_or_init(|| run);
         listeners.tell(|listener| listener.on_query_started(run));
         let _ = ready.send(Ok(run.clone()));

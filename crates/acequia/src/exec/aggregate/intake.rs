@@ -1,7 +1,8 @@
 //! What becomes of rows before they reach their groups: arguments and group columns are evaluated, panes told apart.
 //!
-//! It depends on nothing but the rows, so the runtime may have it done on any thread ([`Prepare`]). There the distinct
-//! keys of the rows are found as well, so that the query's thread looks up each of them once and not each row:
+//! It depends on nothing but the rows, so the runtime may have it done on any thread ([`Prepare`]). While the query's
+//! thread is busy the distinct keys of the rows are found there as well, so that it looks up each of them once and not
+//! each row; that is more work in all, and only worth it where another core has time for it:
 //! ```text
 //! any thread   rows -> panes -> (distinct keys in the order of first sight, each row's number among them, arguments)
 //! query        distinct keys -> group ids; each row's number -> its group id; states take rows in their order
@@ -14,13 +15,14 @@ use super::time::{TimeLayout, to_int64};
 use super::{AggregateSpec, PaneKey};
 use crate::error::from_datafusion;
 use crate::exec::group_states::{Arguments, StatePlan};
-use crate::exec::key_table::KeyLayout;
+use crate::exec::key_table::{KeyLayout, KeyTable};
 use crate::exec::{Prepare, Prepared};
 use acequia_core::Result;
 use arrow::array::{Array, ArrayRef, Int64Array, RecordBatch, UInt32Array};
 use arrow::buffer::BooleanBuffer;
 use arrow::compute::{filter, max, min, take};
 use datafusion::physical_plan::aggregates::{PhysicalGroupBy, evaluate_group_by};
+use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -38,6 +40,8 @@ pub(super) struct Intake {
     /// The group columns that key tables hold.
     pub(super) key_columns: Vec<usize>,
     pub(super) time: Option<TimeLayout>,
+    /// Tables that are used again for the distinct keys of other rows.
+    spare: Mutex<Vec<KeyTable>>,
 }
 
 /// Rows by pane.
@@ -66,7 +70,8 @@ impl Intake {
         let in_pane = |c: &usize| time.as_ref().is_none_or(|t| !t.is_window() || !t.is_derived(*c));
         let key_columns: Vec<usize> = (0..group_types.len()).filter(in_pane).collect();
         let keys = KeyLayout::try_new(key_columns.iter().map(|c| group_types[*c].clone()).collect())?;
-        Ok(Self { group_by: spec.group_by.clone(), plan, keys, key_columns, time })
+        let (group_by, spare) = (spec.group_by.clone(), Mutex::default());
+        Ok(Self { group_by, plan, keys, key_columns, time, spare })
     }
 
     /// The rows of each pane, without those whose time is below the bound.
@@ -117,7 +122,15 @@ impl Intake {
 
     /// The rows with their distinct keys, or as they are when many are distinct.
     fn keyed(&self, rows: PaneRows) -> Result<PaneRows> {
-        let mut table = self.keys.table();
+        let spare = self.spare.lock().pop();
+        let mut table = spare.unwrap_or_else(|| self.keys.table());
+        let rows = self.keyed_in(&mut table, rows);
+        table.clear();
+        self.spare.lock().push(table);
+        rows
+    }
+
+    fn keyed_in(&self, table: &mut KeyTable, rows: PaneRows) -> Result<PaneRows> {
         let mut numbers = Vec::with_capacity(rows.count);
         let sample = rows.count.min(SAMPLE_ROWS);
         for (from, to) in [(0, sample), (sample, rows.count)] {
@@ -138,12 +151,12 @@ impl Intake {
 }
 
 impl Prepare for Intake {
-    fn prepare(&self, rows: RecordBatch) -> Result<Vec<Prepared>> {
+    fn prepare(&self, rows: RecordBatch, busy: bool) -> Result<Vec<Prepared>> {
         if rows.num_rows() < WORTH_ROWS {
             return Ok(vec![Prepared::Rows(rows)]);
         }
         let Split { panes, least, .. } = self.split(&rows, None)?;
-        let keyed = |(key, rows)| Ok((key, self.keyed(rows)?));
+        let keyed = |(key, rows)| Ok((key, if busy { self.keyed(rows)? } else { rows }));
         let panes = panes.into_iter().map(keyed).collect::<Result<_>>()?;
         Ok(vec![Prepared::Keyed(rows, KeyedRows { panes, least })])
     }
@@ -290,7 +303,7 @@ mod tests {
             let context = at(batch.into(), (batch > 4).then_some(i64::from(batch) * 1_000_000 - 9_000_000));
             for rows in input_of(&rows, sql) {
                 plain.push(&context, 0, rows.clone()).unwrap();
-                let rows = prepared.intake.prepare(rows).unwrap();
+                let rows = prepared.intake.prepare(rows, true).unwrap();
                 for rows in &rows {
                     if let Prepared::Keyed(_, rows) = rows {
                         keyed += rows.panes.iter().filter(|(_, rows)| rows.numbers.is_some()).count();

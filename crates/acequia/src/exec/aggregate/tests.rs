@@ -98,7 +98,9 @@ pub(super) fn push(
     rng: &mut SmallRng,
 ) {
     match operator.preparation().filter(|_| rng.random_bool(0.5)) {
-        Some(preparation) => operator.push_prepared(context, preparation.prepare(rows).unwrap()).unwrap(),
+        Some(preparation) => {
+            operator.push_prepared(context, preparation.prepare(rows, true).unwrap()).unwrap()
+        }
         None => operator.push(context, 0, rows).unwrap(),
     }
 }

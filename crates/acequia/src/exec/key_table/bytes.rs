@@ -54,6 +54,12 @@ impl ByteTable {
         slice(&self.bytes, &self.ends, id)
     }
 
+    fn clear(&mut self) {
+        self.slots.clear();
+        self.bytes.clear();
+        self.ends.clear();
+    }
+
     fn size(&self) -> usize {
         self.slots.allocation_size() + self.bytes.capacity() + self.ends.capacity() * size_of::<usize>()
     }
@@ -155,6 +161,11 @@ impl Keys for BytesKeys {
     fn bytes(&self) -> usize {
         size_of::<Self>() + self.table.size()
     }
+
+    fn clear(&mut self) {
+        self.table.clear();
+        self.null = None;
+    }
 }
 
 /// Keys of any columns, in the row format.
@@ -194,5 +205,9 @@ impl Keys for RowKeys {
 
     fn bytes(&self) -> usize {
         size_of::<Self>() + self.table.size()
+    }
+
+    fn clear(&mut self) {
+        self.table.clear();
     }
 }

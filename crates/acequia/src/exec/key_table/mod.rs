@@ -89,6 +89,11 @@ impl KeyTable {
     pub(super) fn bytes(&self) -> usize {
         self.keys.bytes()
     }
+
+    /// Forgets all keys, not their memory.
+    pub(super) fn clear(&mut self) {
+        self.keys.clear();
+    }
 }
 
 trait Keys: Send {
@@ -96,6 +101,7 @@ trait Keys: Send {
     fn gather(&self, ids: &[u32]) -> Result<Vec<ArrayRef>>;
     fn len(&self) -> usize;
     fn bytes(&self) -> usize;
+    fn clear(&mut self);
 }
 
 /// Whether values are strings of bytes or characters.
@@ -147,6 +153,10 @@ impl Keys for UnitKeys {
 
     fn bytes(&self) -> usize {
         size_of::<Self>()
+    }
+
+    fn clear(&mut self) {
+        self.seen = false;
     }
 }
 

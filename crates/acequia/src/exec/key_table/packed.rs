@@ -117,4 +117,9 @@ impl<const N: usize> Keys for PackedKeys<N> {
     fn bytes(&self) -> usize {
         size_of::<Self>() + self.slots.allocation_size() + self.keys.capacity() * size_of::<Key<N>>()
     }
+
+    fn clear(&mut self) {
+        self.slots.clear();
+        self.keys.clear();
+    }
 }

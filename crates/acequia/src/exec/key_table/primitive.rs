@@ -92,4 +92,10 @@ where
     fn bytes(&self) -> usize {
         size_of::<Self>() + self.slots.allocation_size() + self.values.capacity() * size_of::<T::Native>()
     }
+
+    fn clear(&mut self) {
+        self.slots.clear();
+        self.values.clear();
+        self.null = None;
+    }
 }

@@ -275,10 +275,10 @@ struct Routing {
 }
 
 impl Prepare for Routing {
-    fn prepare(&self, rows: RecordBatch) -> Result<Vec<Prepared>> {
+    fn prepare(&self, rows: RecordBatch, busy: bool) -> Result<Vec<Prepared>> {
         let rows = self.with_computed(rows)?;
         match &self.next {
-            Some(next) => next.prepare(rows),
+            Some(next) => next.prepare(rows, busy),
             None => Ok(vec![Prepared::Rows(rows)]),
         }
     }
@@ -328,7 +328,7 @@ impl Sharded {
             Prepared::Shard(..) => self.take_part(context, rows),
             // They were prepared before there were shards.
             rows if self.split => {
-                let routed = self.router.prepare(rows.into_rows())?;
+                let routed = self.router.prepare(rows.into_rows(), true)?;
                 routed.into_iter().try_for_each(|part| self.take_part(context, part))
             }
             rows => self.take_part(context, rows),
@@ -417,7 +417,7 @@ impl Sharded {
             }
         }
         for rows in std::mem::take(&mut self.waiting) {
-            self.waiting.extend(self.router.prepare(rows.into_rows())?);
+            self.waiting.extend(self.router.prepare(rows.into_rows(), true)?);
         }
         Ok(())
     }

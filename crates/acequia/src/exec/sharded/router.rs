@@ -141,7 +141,7 @@ impl Router {
 }
 
 impl Prepare for Router {
-    fn prepare(&self, rows: RecordBatch) -> Result<Vec<Prepared>> {
+    fn prepare(&self, rows: RecordBatch, _busy: bool) -> Result<Vec<Prepared>> {
         let parts = self.pushed(rows)?.into_iter();
         Ok(parts.map(|(shard, rows)| Prepared::Shard(shard, rows)).collect())
     }

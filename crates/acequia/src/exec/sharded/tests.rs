@@ -229,7 +229,7 @@ fn large_batches_on_threads_give_what_small_ones_give() {
             let piece = input.slice(start, piece.min(input.num_rows() - start));
             match &routing {
                 Some(routing) => {
-                    operator.push_prepared(&at(1, None), routing.prepare(piece).unwrap()).unwrap()
+                    operator.push_prepared(&at(1, None), routing.prepare(piece, true).unwrap()).unwrap()
                 }
                 None => operator.push(&at(1, None), 0, piece).unwrap(),
             }

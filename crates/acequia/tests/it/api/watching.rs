@@ -233,6 +233,43 @@ async fn the_last_hundred_ended_queries_are_known() {
     assert_eq!(queries.last().unwrap().handle.id(), last.id());
 }
 
+#[tokio::test]
+async fn state_that_only_grows_is_told_at_the_start() {
+    let grows = async |query: &str| {
+        let session = session().await;
+        let started = session.frame(query).await.unwrap().write_stream().output_mode(OutputMode::Changes);
+        let query = started.format("blackhole").start().await.unwrap();
+        query.growing_state().to_vec()
+    };
+    let bounded = [
+        "SELECT count(*) AS n FROM sales",
+        "SELECT window.start AS w, count(*) AS n FROM sales GROUP BY window(at, '1 minute')",
+        "SELECT * FROM sales ORDER BY price LIMIT 3",
+        "SELECT s.item FROM sales s JOIN visits v ON s.shop = v.shop AND s.at = v.seen",
+        "SELECT item FROM sales WHERE at > now() - INTERVAL '1 hour'",
+    ];
+    for query in bounded {
+        assert_eq!(grows(query).await, Vec::<String>::new(), "{query}");
+    }
+    let growing = [
+        (
+            "SELECT shop, count(*) AS n FROM sales GROUP BY shop",
+            "aggregate#0: no event-time column with a watermark in GROUP BY",
+        ),
+        (
+            "SELECT s.item FROM sales s JOIN visits v ON s.shop = v.shop",
+            "join#0: no event times with watermarks are equal or near each other in ON",
+        ),
+        (
+            "SELECT item, lag(price) OVER (PARTITION BY shop ORDER BY at) AS p FROM sales",
+            "over#0: no event-time column with a watermark in PARTITION BY",
+        ),
+    ];
+    for (query, why) in growing {
+        assert_eq!(grows(query).await, [why], "{query}");
+    }
+}
+
 const HOUR: Duration = Duration::from_secs(3600);
 
 #[tokio::test]
