@@ -91,6 +91,10 @@ impl Delta {
         if self.weights.iter().all(|weight| *weight == 1) {
             return Ok(self.rows);
         }
+        if self.rows.num_columns() == 0 {
+            let count = self.weights.iter().map(|weight| (*weight).max(0) as usize).sum();
+            return batch_of(&self.rows.schema(), Vec::new(), count);
+        }
         let counted = self.weights.iter().enumerate();
         let copies =
             counted.flat_map(|(row, weight)| std::iter::repeat_n(row as u32, (*weight).max(0) as usize));

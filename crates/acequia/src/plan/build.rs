@@ -145,6 +145,9 @@ impl Builder<'_> {
     pub(super) fn part<'b>(&'b mut self, plan: &'b LogicalPlan) -> BoxFuture<'b, Result<Part>> {
         async move {
             if !is_streaming(plan) {
+                if asks_for_time(plan)? {
+                    return Err(refuse::static_time());
+                }
                 return Ok(Part { plan: plan.clone(), inputs: vec![], change: Change::Static });
             }
             refuse_streaming_subqueries(plan)?;
@@ -409,6 +412,16 @@ impl Builder<'_> {
 /// Which output columns of a plan carry event time.
 pub(super) fn times_of(plan: &LogicalPlan) -> Result<TimeColumns> {
     event_time_columns(plan, &scans_stream).map_err(from_datafusion)
+}
+
+/// Whether a plan asks for the batch's time anywhere, subqueries included.
+fn asks_for_time(plan: &LogicalPlan) -> Result<bool> {
+    let mut found = false;
+    let walked = plan.apply_with_subqueries(|node| {
+        found |= node.expressions().iter().any(reads_batch_time);
+        Ok(if found { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+    });
+    walked.map(|_| found).map_err(from_datafusion)
 }
 
 /// Whether a plan reads a stream anywhere, subqueries included.

@@ -8,10 +8,11 @@
 
 use super::moving_bound::{semi_joins, timed_filters};
 use super::over::distinct_on_to_row_number;
+use super::refuse;
 use crate::error::from_datafusion;
 use crate::functions::{BatchTime, Mode, ResolveWindows, bind_batch_time, resolve_windows};
 use acequia_core::{OutputMode, Result};
-use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, JoinType, ScalarValue};
 use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::utils::split_conjunction;
@@ -100,6 +101,7 @@ pub(super) fn optimize(
     time: &Arc<BatchTime>,
     mode: OutputMode,
 ) -> Result<LogicalPlan> {
+    expect_scalars(&plan)?;
     let plan = resolve_windows(plan).map_err(from_datafusion)?;
     let zone = state.config_options().execution.time_zone.clone();
     let plan = bind_batch_time(plan, time, zone.as_deref()).map_err(from_datafusion)?;
@@ -111,6 +113,27 @@ pub(super) fn optimize(
     let plan = state.optimize(&plan).map_err(from_datafusion)?;
     let plan = if mode == OutputMode::Complete { plan } else { semi_joins(plan).map_err(from_datafusion)? };
     timed_filters(plan).map_err(from_datafusion)
+}
+
+/// Refuses scalar subqueries of perhaps several rows: as joins, which they become, they would multiply rows instead of
+/// being an error. Of correlated ones DataFusion itself asks for an aggregate.
+fn expect_scalars(plan: &LogicalPlan) -> Result<()> {
+    let mut several = None;
+    let walked = plan.apply_with_subqueries(|node| {
+        node.apply_expressions(|expr| {
+            expr.apply(|expr| {
+                if let Expr::ScalarSubquery(scalar) = expr
+                    && scalar.outer_ref_columns.is_empty()
+                    && scalar.subquery.max_rows().is_none_or(|rows| rows > 1)
+                {
+                    several = Some(refuse::scalar_of_many(&scalar.subquery));
+                }
+                Ok(TreeNodeRecursion::Continue)
+            })
+        })
+    });
+    walked.map_err(from_datafusion)?;
+    several.map_or(Ok(()), Err)
 }
 
 /// DataFusion's rule, which would push a condition without columns, as one on `now()` alone, below an aggregate that has a

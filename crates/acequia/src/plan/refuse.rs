@@ -12,6 +12,21 @@ pub(super) fn volatile_join() -> Error {
     )
 }
 
+/// The batch's time in what is computed once.
+pub(super) fn static_time() -> Error {
+    Error::unsupported(
+        "now() over the rows of a table would stand still, since a table is read once; compare them with a time of the stream, as in WHERE t.valid_until > s.ts, or use now() above the join in the SELECT list",
+    )
+}
+
+/// A scalar subquery that may give several rows.
+pub(super) fn scalar_of_many(subquery: &LogicalPlan) -> Error {
+    Error::unsupported(format!(
+        "a scalar subquery has to be of one row whatever comes; make it an aggregate, as in (SELECT max(v) FROM t), add LIMIT 1, or join with it: subquery=`{}`",
+        subquery.display()
+    ))
+}
+
 /// A condition on the batch's time that is no comparison with one that only goes on.
 pub(super) fn time_condition(condition: &Expr) -> Error {
     Error::unsupported(format!(
