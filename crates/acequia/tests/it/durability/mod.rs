@@ -103,6 +103,10 @@ const QUERIES: &[(&str, &str)] = &[
         "SELECT bidder, auction, date_time FROM drop_duplicates_within_watermark(TABLE b, DESCRIPTOR(bidder)) EMIT APPEND",
     ),
     (
+        "asof_join_append",
+        "SELECT b.auction, b.price, b.date_time, o.price AS last FROM b ASOF JOIN other o MATCH_CONDITION (b.date_time >= o.date_time) ON b.auction % 5 = o.auction % 5 EMIT APPEND",
+    ),
+    (
         "union_with_static_rows",
         "SELECT auction % 5 AS k, count(*) AS n FROM (SELECT auction FROM b UNION ALL SELECT column1 AS auction FROM names) GROUP BY auction % 5 EMIT UPDATE",
     ),
