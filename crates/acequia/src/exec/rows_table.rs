@@ -9,6 +9,29 @@ use arrow::array::{AsArray, Int64Array, RecordBatch};
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
 use std::sync::Arc;
 
+/// The table of rows with these columns: theirs, then `degree` and `time` where they have them, then `weight`.
+pub(super) fn table_of_rows(
+    operator: OperatorId,
+    name: &str,
+    schema: &SchemaRef,
+    degree: bool,
+    time: bool,
+) -> TableDef {
+    let own = schema.fields().iter().enumerate();
+    let mut fields: Vec<Field> =
+        own.map(|(i, field)| Field::new(format!("c{i}"), field.data_type().clone(), true)).collect();
+    if degree {
+        fields.push(Field::new("degree", DataType::Int64, false));
+    }
+    let time_column = time.then(|| {
+        fields.push(Field::new("time", DataType::Int64, true));
+        fields.len() - 1
+    });
+    fields.push(Field::new("weight", DataType::Int64, false));
+    let (name, schema) = (name.to_string(), Arc::new(Schema::new(fields)));
+    TableDef { operator, name, kind: TableKind::Additive, schema, time_column }
+}
+
 /// The saved form of rows, and what of it the next delta has to say.
 pub(super) struct RowsTable {
     schema: SchemaRef,
@@ -26,21 +49,7 @@ impl RowsTable {
         schema: &SchemaRef,
         time: Option<(usize, Option<usize>)>,
     ) -> Self {
-        let own = schema.fields().iter().enumerate();
-        let mut fields: Vec<Field> =
-            own.map(|(i, field)| Field::new(format!("c{i}"), field.data_type().clone(), true)).collect();
-        let time_column = time.is_some().then(|| {
-            fields.push(Field::new("time", DataType::Int64, true));
-            fields.len() - 1
-        });
-        fields.push(Field::new("weight", DataType::Int64, false));
-        let table = TableDef {
-            operator,
-            name: name.to_string(),
-            kind: TableKind::Additive,
-            schema: Arc::new(Schema::new(fields)),
-            time_column,
-        };
+        let table = table_of_rows(operator, name, schema, false, time.is_some());
         Self { schema: Arc::clone(schema), time, table, unsaved: Vec::new(), unsaved_eviction: None }
     }
 

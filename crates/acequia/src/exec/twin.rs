@@ -224,6 +224,28 @@ impl Rows {
     }
 }
 
+/// What a checkpoint would have of an operator all of whose tables are additive.
+pub(super) struct SavedBags(Vec<SavedBag>);
+
+impl SavedBags {
+    pub(super) fn of(operator: &dyn Operator) -> Self {
+        Self(operator.tables().into_iter().map(SavedBag::new).collect())
+    }
+
+    /// Applies what has changed, which makes it what the operator has.
+    pub(super) fn take(&mut self, operator: &mut dyn Operator) {
+        for delta in operator.take_deltas().unwrap() {
+            self.0.iter_mut().find(|bag| bag.is(&delta.table)).unwrap().apply(&delta);
+        }
+        self.0.iter().for_each(|bag| bag.assert_is(operator));
+    }
+
+    /// Puts everything into an operator that has nothing.
+    pub(super) fn restore_into(&self, operator: &mut dyn Operator) {
+        self.0.iter().for_each(|bag| bag.restore_into(operator));
+    }
+}
+
 /// The rows of an additive table, as a checkpoint would merge them.
 pub(super) struct SavedBag {
     table: TableDef,

@@ -120,10 +120,7 @@ impl AsofJoin {
 
     /// The node behind a plan, when it is one.
     pub fn of(plan: &LogicalPlan) -> Option<&Self> {
-        match plan {
-            LogicalPlan::Extension(Extension { node }) => node.as_any().downcast_ref(),
-            _ => None,
-        }
+        super::node_of(plan)
     }
 
     /// What is joined, left and right.

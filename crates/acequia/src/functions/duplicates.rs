@@ -37,10 +37,7 @@ impl DropDuplicates {
 
     /// The node behind a plan, when it is one.
     pub fn of(plan: &LogicalPlan) -> Option<&Self> {
-        match plan {
-            LogicalPlan::Extension(Extension { node }) => node.as_any().downcast_ref(),
-            _ => None,
-        }
+        super::node_of(plan)
     }
 
     /// Where the rows come from.

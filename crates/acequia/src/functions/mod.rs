@@ -43,6 +43,7 @@ mod twin_names;
 use acequia_core::Error;
 use datafusion::common::DataFusionError;
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
+use datafusion::logical_expr::LogicalPlan;
 use datafusion::logical_expr::ScalarUDF;
 use datafusion::optimizer::Analyzer;
 use datafusion::prelude::SessionContext;
@@ -118,6 +119,14 @@ pub fn register(context: &SessionContext, mode: Mode) -> datafusion::common::Res
     let mut state = state.write();
     *state = install(SessionStateBuilder::new_from_existing(state.clone()), mode)?;
     Ok(())
+}
+
+/// The logical node of this kind that a plan is.
+pub(crate) fn node_of<T: 'static>(plan: &LogicalPlan) -> Option<&T> {
+    match plan {
+        LogicalPlan::Extension(extension) => extension.node.as_any().downcast_ref(),
+        _ => None,
+    }
 }
 
 /// Carries one of our errors, with its kind, through DataFusion's planner.

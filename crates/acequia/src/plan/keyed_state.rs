@@ -7,7 +7,7 @@ use super::time_key::bound_of;
 use super::{build::Change, explain, refuse};
 use crate::error::from_datafusion;
 use crate::exec::{KeyedProcessor, KeyedStateSpec, Sharding, TimeBound, TimeMode};
-use crate::functions::{EventTimeWatermark, TimeColumn, TimeRole, watermarks_in};
+use crate::functions::{EventTimeWatermark, TimeColumn, TimeRole, node_of, watermarks_in};
 use acequia_core::{Error, OutputMode, Result};
 use datafusion::common::{Column, DFSchema, DFSchemaRef};
 use datafusion::logical_expr::{Expr, Extension, LogicalPlan, UserDefinedLogicalNodeCore};
@@ -68,10 +68,7 @@ impl TransformWithState {
 
     /// The node behind a plan, when it is one.
     pub fn of(plan: &LogicalPlan) -> Option<&Self> {
-        match plan {
-            LogicalPlan::Extension(Extension { node }) => node.as_any().downcast_ref(),
-            _ => None,
-        }
+        node_of(plan)
     }
 
     /// The event-time column and what the watermark means for it.

@@ -88,28 +88,6 @@ impl Case {
     }
 }
 
-/// What a checkpoint would have, taken from the operator after each batch.
-struct SavedSides(Vec<twin::SavedBag>);
-
-impl SavedSides {
-    fn of(operator: &AsofOperator) -> Self {
-        Self(operator.tables().into_iter().map(twin::SavedBag::new).collect())
-    }
-
-    fn take(&mut self, operator: &mut AsofOperator) {
-        for delta in operator.take_deltas().unwrap() {
-            self.0.iter_mut().find(|bag| bag.is(&delta.table)).unwrap().apply(&delta);
-        }
-        self.0.iter().for_each(|bag| bag.assert_is(operator));
-    }
-
-    fn restored(&self, spec: AsofSpec) -> AsofOperator {
-        let mut operator = AsofOperator::try_new(spec).unwrap();
-        self.0.iter().for_each(|bag| bag.restore_into(&mut operator));
-        operator
-    }
-}
-
 #[test]
 fn asof_joins_are_datafusions_after_every_batch() {
     for seed in 0..100 {
@@ -118,7 +96,7 @@ fn asof_joins_are_datafusions_after_every_batch() {
         let spec = case.spec(Emit::Changes, None);
         let nulls = if rng.random_bool(0.5) { 0.02 } else { 0.3 };
         let mut operator = AsofOperator::try_new(spec.clone()).unwrap();
-        let mut saved = SavedSides::of(&operator);
+        let mut saved = twin::SavedBags::of(&operator);
         let mut inputs = [Rows::new(schema()), Rows::new(schema())];
         let mut folded = Folded::default();
         for batch in 0..6 {
@@ -137,7 +115,8 @@ fn asof_joins_are_datafusions_after_every_batch() {
             assert_same(&folded.rows(), &expected, &format!("seed {seed} batch {batch} {case:?}"));
             saved.take(&mut operator);
             if rng.random_bool(0.3) {
-                operator = saved.restored(spec.clone());
+                operator = AsofOperator::try_new(spec.clone()).unwrap();
+                saved.restore_into(&mut operator);
             }
         }
     }
@@ -156,7 +135,7 @@ fn what_stands_leaves_and_comes_once() {
         let bound = |lag: i64| TimeBound::new(move |time: Timestamp| Ok(time.0 - lag));
         let spec = case.spec(emit, Some(lags.map(bound)));
         let mut operator = AsofOperator::try_new(spec.clone()).unwrap();
-        let mut saved = SavedSides::of(&operator);
+        let mut saved = twin::SavedBags::of(&operator);
         let mut used = [vec![], vec![]];
         let mut folded = Folded::default();
         let mut watermark = 0;
@@ -184,7 +163,8 @@ fn what_stands_leaves_and_comes_once() {
                 assert_same(&folded.rows(), &case.answer(&left, &right), &what);
             }
             if rng.random_bool(0.3) {
-                operator = saved.restored(spec.clone());
+                operator = AsofOperator::try_new(spec.clone()).unwrap();
+                saved.restore_into(&mut operator);
             }
             watermark += rng.random_range(0..4);
         }

@@ -147,7 +147,7 @@ fn joins_are_datafusions_after_every_batch() {
         let case = Case::random(&mut rng);
         let nulls = if rng.random_bool(0.5) { 0.02 } else { 0.3 };
         let mut operator = JoinOperator::try_new(case.spec()).unwrap();
-        let mut saved: Vec<twin::SavedBag> = operator.tables().into_iter().map(twin::SavedBag::new).collect();
+        let mut saved = twin::SavedBags::of(&operator);
         let mut inputs = [Rows::new(schema()), Rows::new(schema())];
         let mut folded = Folded::default();
         for batch in 0..6 {
@@ -164,13 +164,10 @@ fn joins_are_datafusions_after_every_batch() {
             folded.apply(&output);
             let expected = case.answer(&inputs[0].batch(), &inputs[1].batch());
             assert_same(&folded.rows(), &expected, &format!("seed {seed} batch {batch} {case:?}"));
-            for delta in operator.take_deltas().unwrap() {
-                saved.iter_mut().find(|bag| bag.is(&delta.table)).unwrap().apply(&delta);
-            }
-            saved.iter().for_each(|bag| bag.assert_is(&operator));
+            saved.take(&mut operator);
             if rng.random_bool(0.3) {
                 operator = JoinOperator::try_new(case.spec()).unwrap();
-                saved.iter().for_each(|bag| bag.restore_into(&mut operator));
+                saved.restore_into(&mut operator);
             }
         }
     }
@@ -198,7 +195,7 @@ fn final_joins_give_each_row_once() {
             side.eviction = Some(JoinEviction { column: 3, field: None, late: bound(0), leave });
         }
         let mut operator = JoinOperator::try_new(spec.clone()).unwrap();
-        let mut saved: Vec<twin::SavedBag> = operator.tables().into_iter().map(twin::SavedBag::new).collect();
+        let mut saved = twin::SavedBags::of(&operator);
         let mut used = [vec![], vec![]];
         let mut folded = Folded::default();
         let mut watermark = 0;
@@ -221,13 +218,10 @@ fn final_joins_give_each_row_once() {
             }
             folded.apply(&operator.finish(&context).unwrap());
             assert_eq!(operator.late_rows(), late);
-            for delta in operator.take_deltas().unwrap() {
-                saved.iter_mut().find(|bag| bag.is(&delta.table)).unwrap().apply(&delta);
-            }
-            saved.iter().for_each(|bag| bag.assert_is(&operator));
+            saved.take(&mut operator);
             if rng.random_bool(0.3) {
                 operator = JoinOperator::try_new(spec.clone()).unwrap();
-                saved.iter().for_each(|bag| bag.restore_into(&mut operator));
+                saved.restore_into(&mut operator);
             }
             watermark += rng.random_range(0..3);
         }

@@ -47,13 +47,13 @@ fn answer(rows: &RecordBatch, column: usize, comparison: Comparison, bound: &Rec
 struct Saved {
     spec: MovingBoundSpec,
     operator: MovingBoundOperator,
-    bags: Vec<twin::SavedBag>,
+    bags: twin::SavedBags,
 }
 
 impl Saved {
     fn new(spec: MovingBoundSpec) -> Self {
         let operator = MovingBoundOperator::try_new(spec.clone()).unwrap();
-        let bags = operator.tables().into_iter().map(twin::SavedBag::new).collect();
+        let bags = twin::SavedBags::of(&operator);
         Self { spec, operator, bags }
     }
 
@@ -61,15 +61,12 @@ impl Saved {
         let output = self.operator.finish(context).unwrap();
         assert!(output.iter().all(|batch| batch.schema() == self.operator.output_schema()));
         folded.apply(&output);
-        for delta in self.operator.take_deltas().unwrap() {
-            self.bags.iter_mut().find(|bag| bag.is(&delta.table)).unwrap().apply(&delta);
-        }
-        self.bags.iter().for_each(|bag| bag.assert_is(&self.operator));
+        self.bags.take(&mut self.operator);
     }
 
     fn restart(&mut self) {
         self.operator = MovingBoundOperator::try_new(self.spec.clone()).unwrap();
-        self.bags.iter().for_each(|bag| bag.restore_into(&mut self.operator));
+        self.bags.restore_into(&mut self.operator);
     }
 }
 

@@ -4,10 +4,11 @@
 use super::{RowId, RowStore};
 use crate::exec::aggregate::times_in;
 use crate::exec::delta::{Delta, batch_of};
-use acequia_core::state::{TableDef, TableDelta, TableKind};
+use crate::exec::rows_table::table_of_rows;
+use acequia_core::state::{TableDef, TableDelta};
 use acequia_core::{Error, OperatorId, Result};
 use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch};
-use arrow::datatypes::{DataType, Field, Int64Type, Schema};
+use arrow::datatypes::Int64Type;
 use std::sync::Arc;
 
 /// The saved form of a store's rows, and what of it the next delta has to say.
@@ -21,24 +22,7 @@ impl SavedRows {
     /// The table of this name for the rows of a store.
     pub(in crate::exec) fn new(operator: OperatorId, name: &str, store: &RowStore) -> Self {
         let spec = store.spec();
-        let own = spec.schema.fields().iter().enumerate();
-        let mut fields: Vec<Field> =
-            own.map(|(i, field)| Field::new(format!("c{i}"), field.data_type().clone(), true)).collect();
-        if spec.degree {
-            fields.push(Field::new("degree", DataType::Int64, false));
-        }
-        let time_column = spec.time.is_some().then(|| {
-            fields.push(Field::new("time", DataType::Int64, true));
-            fields.len() - 1
-        });
-        fields.push(Field::new("weight", DataType::Int64, false));
-        let table = TableDef {
-            operator,
-            name: name.to_string(),
-            kind: TableKind::Additive,
-            schema: Arc::new(Schema::new(fields)),
-            time_column,
-        };
+        let table = table_of_rows(operator, name, &spec.schema, spec.degree, spec.time.is_some());
         Self { table, unsaved: Vec::new(), unsaved_eviction: None }
     }
 

@@ -1,9 +1,12 @@
 //! Every transformation gives what the same words give in SQL.
 
 use super::*;
-use acequia::arrow::datatypes::DataType;
+use acequia::arrow::array::{ArrayRef, AsArray, Int64Array};
+use acequia::arrow::datatypes::{DataType, Int64Type};
+use acequia::datafusion::common::ScalarValue;
 use acequia::datafusion::functions_aggregate::expr_fn::array_agg;
 use acequia::{ErrorKind, Result};
+use std::sync::Arc;
 
 /// Runs a frame and a query over the same batches; both keep a table.
 async fn is_sql(name: &str, frame: impl AsyncFn(&Session) -> Result<DataFrame>, sql: &str, mode: OutputMode) {
@@ -326,10 +329,7 @@ async fn groups_and_windows() {
 
 #[tokio::test]
 async fn datafusions_frames_views_and_functions() {
-    use acequia::arrow::array::{ArrayRef, Int64Array, cast::AsArray};
-    use acequia::arrow::datatypes::Int64Type;
     use acequia::datafusion::logical_expr::{ColumnarValue, Volatility, create_udf};
-    use std::sync::Arc;
 
     let session = session().await;
     let negative = create_udf(
@@ -422,4 +422,77 @@ async fn mistakes_name_what_and_the_way_out() {
         .unwrap();
     let kept = named.drop(&["Shop", "a.b"]).unwrap();
     assert_eq!(kept.schema().fields().iter().map(|f| f.name().as_str()).collect::<Vec<_>>(), ["shop"]);
+}
+
+/// The product of what it is given.
+#[derive(Debug)]
+struct Product(i64);
+
+impl acequia::datafusion::logical_expr::Accumulator for Product {
+    fn update_batch(&mut self, values: &[ArrayRef]) -> acequia::datafusion::common::Result<()> {
+        self.0 *= values[0].as_primitive::<Int64Type>().iter().flatten().product::<i64>();
+        Ok(())
+    }
+
+    fn evaluate(&mut self) -> acequia::datafusion::common::Result<ScalarValue> {
+        Ok(self.0.into())
+    }
+
+    fn size(&self) -> usize {
+        size_of::<Self>()
+    }
+
+    fn state(&mut self) -> acequia::datafusion::common::Result<Vec<ScalarValue>> {
+        Ok(vec![self.0.into()])
+    }
+
+    fn merge_batch(&mut self, states: &[ArrayRef]) -> acequia::datafusion::common::Result<()> {
+        self.update_batch(states)
+    }
+}
+
+/// The numbers up to its argument.
+#[derive(Debug)]
+struct UpTo;
+
+impl acequia::datafusion::catalog::TableFunctionImpl for UpTo {
+    fn call_with_args(
+        &self,
+        args: acequia::datafusion::catalog::TableFunctionArgs,
+    ) -> acequia::datafusion::common::Result<Arc<dyn acequia::datafusion::catalog::TableProvider>> {
+        let Some(Expr::Literal(ScalarValue::Int64(Some(last)), _)) = args.exprs().first() else {
+            return acequia::datafusion::common::plan_err!("up_to takes a number");
+        };
+        let numbers = Arc::new(Int64Array::from_iter_values(1..=*last)) as ArrayRef;
+        let rows = RecordBatch::try_from_iter([("number", numbers)])?;
+        let table = acequia::datafusion::datasource::MemTable::try_new(rows.schema(), vec![vec![rows]])?;
+        Ok(Arc::new(table))
+    }
+}
+
+#[tokio::test]
+async fn aggregates_and_table_functions_of_the_program_run_over_streams() {
+    use acequia::datafusion::logical_expr::{Volatility, create_udaf};
+
+    for shards in [1, 4] {
+        let session = session().await;
+        session.sql(&format!("SET acequia.shards = {shards}")).await.unwrap();
+        let number = || Arc::new(DataType::Int64);
+        session.register_udaf(create_udaf(
+            "product",
+            vec![DataType::Int64],
+            number(),
+            Volatility::Immutable,
+            Arc::new(|_| Ok(Box::new(Product(1)))),
+            Arc::new(vec![DataType::Int64]),
+        ));
+        session.register_udtf("up_to", Arc::new(UpTo));
+        let products =
+            "SELECT shop, product(price) AS p FROM sales JOIN up_to(2) ON price >= number GROUP BY shop";
+        let products = session.frame(products).await.unwrap();
+        products.write_stream().output_mode(OutputMode::Update).to_table("products").await.unwrap();
+        fill(&session).await;
+        // Each price twice, as two numbers are below it.
+        assert_eq!(table(&session, "products").await, ["| north | 81 |", "| south | 1296 |", "| | 25 |"]);
+    }
 }

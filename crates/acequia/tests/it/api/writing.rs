@@ -85,6 +85,37 @@ async fn a_batch_whose_function_failed_comes_again_with_its_id_and_rows() {
 }
 
 #[tokio::test]
+async fn a_query_goes_on_with_other_options_of_its_source_trigger_and_output() {
+    let place = tempfile::tempdir().unwrap();
+    let input = place.path().join("in");
+    let batches: Arc<Mutex<Vec<(u64, Vec<String>)>>> = Arc::default();
+    let runs =
+        [("1", 0..3, Trigger::AvailableNow), ("2", 3..7, Trigger::AvailableNow), ("9", 7..12, Trigger::Once)];
+    for (files_per_batch, new, trigger) in runs {
+        files(new, &input);
+        let session = Session::new().unwrap();
+        let reader = session.read_stream().file("json", input.to_str().unwrap());
+        let frame = reader.option("max_files_per_batch", files_per_batch).load().await.unwrap();
+        let own = Arc::clone(&batches);
+        let writer = frame.write_stream().trigger(trigger);
+        let writer = writer.checkpoint(place.path().join("checkpoint").to_str().unwrap());
+        let query = writer.foreach_batch(move |batch| {
+            own.lock().push((batch.id().0, lines(&batch.rows().cloned().collect::<Vec<_>>())));
+            async { Ok::<_, UserError>(()) }
+        });
+        query.await.unwrap().await_termination().await.unwrap();
+    }
+    let rows = |numbers: std::ops::Range<usize>| {
+        let mut rows: Vec<String> = numbers.map(|n| format!("| {n} |")).collect();
+        rows.sort();
+        rows
+    };
+    let expected = [0..1, 1..2, 2..3, 3..5, 5..7, 7..12].map(rows);
+    let expected: Vec<(u64, Vec<String>)> = (0..).zip(expected).collect();
+    assert_eq!(*batches.lock(), expected);
+}
+
+#[tokio::test]
 async fn errors_and_panics_of_the_program_are_told_and_may_be_tried_again() {
     let place = tempfile::tempdir().unwrap();
     let calls = Arc::new(AtomicUsize::new(0));
