@@ -88,7 +88,7 @@ async fn a_batch_whose_function_failed_comes_again_with_its_id_and_rows() {
 async fn a_query_goes_on_with_other_options_of_its_source_trigger_and_output() {
     let place = tempfile::tempdir().unwrap();
     let input = place.path().join("in");
-    let batches: Arc<Mutex<Vec<(u64, Vec<String>)>>> = Arc::default();
+    let batches = Arc::new(Mutex::new(Vec::new()));
     let runs =
         [("1", 0..3, Trigger::AvailableNow), ("2", 3..7, Trigger::AvailableNow), ("9", 7..12, Trigger::Once)];
     for (files_per_batch, new, trigger) in runs {
