@@ -152,6 +152,20 @@ impl Options {
         value.trim().parse().map(Some).map_err(|_| self.bad_value(key, &value, expected))
     }
 
+    /// Takes a list of names like `a, b`, if it is given.
+    ///
+    /// # Errors
+    /// `Invalid` when a name is empty or there twice.
+    pub fn take_names(&mut self, key: &str) -> Result<Option<Vec<String>>> {
+        let Some(value) = self.take(key)? else { return Ok(None) };
+        let names: Vec<_> = value.split(',').map(|name| name.trim().to_string()).collect();
+        let repeated = names.iter().enumerate().any(|(i, name)| names[..i].contains(name));
+        if repeated || names.iter().any(String::is_empty) {
+            return Err(self.bad_value(key, &value, "different column names with commas between"));
+        }
+        Ok(Some(names))
+    }
+
     /// Takes `true` or `false`; `default` when not given.
     ///
     /// # Errors

@@ -139,6 +139,11 @@ impl Stream {
         self.changelog.as_ref()
     }
 
+    /// The columns of its rows that it declares to be their key; nobody checks that they are.
+    pub fn primary_key(&self) -> Vec<String> {
+        self.definition.primary_key.iter().map(normalize).collect()
+    }
+
     /// The columns of a row, without computed ones.
     pub fn row_schema(&self) -> &SchemaRef {
         self.changelog.as_ref().map_or(&self.raw, Changelog::rows)

@@ -68,8 +68,8 @@ pub struct BatchContext {
     pub batch: BatchId,
     /// The watermark in force: decides what is final and what is evicted in this batch.
     pub watermark: Watermark,
-    /// The watermark by which rows are late: the one in force, or, for an operator that reads what another one emits,
-    /// that of the batch before, since what the current one made final is emitted only now.
+    /// The watermark by which rows that are pushed are late: the one in force, or, for an input that reads what an
+    /// operator emits, that of the batch before, since what the current one made final is emitted only now.
     pub late_watermark: Watermark,
     /// The watermark in force in the batch before: what an operator emits with an event time must not be below it, as
     /// those that read it take rows from there on.

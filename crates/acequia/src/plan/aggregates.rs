@@ -1,6 +1,6 @@
 //! Aggregates and DISTINCT, over rows that are only added and over rows that are taken back.
 
-use super::build::{Builder, Change, Part, has_operator, merge, reads, times_of, with_inputs};
+use super::build::{Builder, Change, Part, merge, reads, times_of, with_inputs};
 use super::fingerprint::{self, fingerprint};
 use super::node::{Island, OperatorNode};
 use super::recompute::Recomputed;
@@ -56,7 +56,6 @@ impl Builder<'_> {
         if weighted && (session || !takes_rows_back(exec)?) {
             return self.recomputed_aggregate(plan, aggregate, session, input).await;
         }
-        let chained = has_operator(&input);
         let template = IslandTemplate::new(raw_input(exec)?, Arc::clone(&self.task));
         let island = Island { template, inputs: input.inputs };
         let times = times_of(plan)?;
@@ -79,8 +78,7 @@ impl Builder<'_> {
         let fingerprint = fingerprint(name, plan, &times);
         let fingerprint =
             format!("{fingerprint} {}{}", fingerprint::emission(emit), fingerprint::input(weighted));
-        let node =
-            OperatorNode { id, name, fingerprint, description, chained, operator, inputs: vec![island] };
+        let node = OperatorNode { id, name, fingerprint, description, operator, inputs: vec![island] };
         reads(plan.schema(), node, change)
     }
 

@@ -1,6 +1,6 @@
 //! ASOF joins: with a changing right side an operator, with a static one the join that each stands for.
 
-use super::build::{Builder, Change, Part, has_operator, is_streaming, reads, times_of};
+use super::build::{Builder, Change, Part, is_streaming, reads, times_of};
 use super::joins::{KeyedInput, output_schema};
 use super::node::OperatorNode;
 use super::time_key::bound_of;
@@ -44,7 +44,6 @@ impl Builder<'_> {
         }
         let times = self.asof_times(node)?;
         let emit = self.asof_emit(&left, &right, times.as_ref())?;
-        let chained = has_operator(&left) || has_operator(&right);
         let (left, left_island) = self.asof_side(node, 0, &mut left).await?;
         let (right, right_island) = self.asof_side(node, 1, &mut right).await?;
         let bounds = times.as_ref().map(|times| [bound_of(&times.times[0]), bound_of(&times.times[1])]);
@@ -67,7 +66,6 @@ impl Builder<'_> {
             name: "asof_join",
             fingerprint: format!("{fingerprint} {}", fingerprint::emission(emit)),
             description: explain::asof_join(node, self.mode, emit, times.as_ref()),
-            chained,
             operator: Box::new(AsofOperator::try_new(spec)?),
             inputs: vec![left_island, right_island],
         };

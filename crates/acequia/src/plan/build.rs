@@ -7,7 +7,7 @@
 use super::delta::DeltaTable;
 use super::fingerprint::{self, fingerprint};
 use super::key;
-use super::keyed_state::{TransformWithState, check_updates};
+use super::keyed_state::{TransformWithState, check_updates, has_updates};
 use super::node::{Island, Node, OP, OperatorNode, SourceLeaf, StreamingPlan};
 use super::optimize::limited_sorts;
 use super::reset::IslandTemplate;
@@ -65,6 +65,7 @@ pub(super) async fn build(
     state: &SessionState,
     plan: &LogicalPlan,
     mode: OutputMode,
+    key: Option<&[String]>,
     shards: Shards,
     batch_time: Arc<BatchTime>,
 ) -> Result<StreamingPlan> {
@@ -91,11 +92,14 @@ pub(super) async fn build(
     if mode == OutputMode::Complete {
         part = builder.complete(part, plan).await?;
     }
+    let declared = key.map(|names| key::declared(names, plan.schema())).transpose()?;
     let key = match (mode, part.change) {
         (OutputMode::Append, Change::Retracting) => return Err(refuse::rows_change()),
-        (OutputMode::Update | OutputMode::Changes, Change::Keyed | Change::Retracting) => {
-            key::derive(plan)?.require_for(mode)?
-        }
+        (OutputMode::Update | OutputMode::Changes, Change::Keyed | Change::Retracting) => match declared {
+            Some(key) => Some(key),
+            None => key::derive(plan)?.require_for(mode)?,
+        },
+        (OutputMode::Update, _) if has_updates(plan) => declared,
         _ => None,
     };
     let weighted = part.change == Change::Retracting;
@@ -370,7 +374,6 @@ impl Builder<'_> {
         if input.change != Change::InsertOnly {
             return Err(refuse::duplicates_of_changes(self.mode));
         }
-        let chained = has_operator(&input);
         let physical = self.physical(&input.plan).await?;
         let schema = physical.schema();
         let template = IslandTemplate::new(physical, Arc::clone(&self.task));
@@ -383,8 +386,7 @@ impl Builder<'_> {
         let description = description.with(&explain::shards(self.shards, &by, plan));
         let name = "drop_duplicates";
         let fingerprint = format!("{} {expires}", fingerprint(name, plan, &[]));
-        let node =
-            OperatorNode { id, name, fingerprint, description, chained, operator, inputs: vec![island] };
+        let node = OperatorNode { id, name, fingerprint, description, operator, inputs: vec![island] };
         reads(plan.schema(), node, Change::InsertOnly)
     }
 

@@ -1,6 +1,6 @@
 //! Joins of two inputs that change.
 
-use super::build::{Builder, Change, Part, has_operator, reads, times_of, weight_of};
+use super::build::{Builder, Change, Part, reads, times_of, weight_of};
 use super::fingerprint::fingerprint;
 use super::node::{Island, OperatorNode};
 use super::time_key::time_key;
@@ -58,7 +58,6 @@ impl Builder<'_> {
         if parts.iter().any(|part| matches!(part.change, Change::Keyed | Change::Snapshot)) {
             return Err(Error::internal("a join operator takes changes"));
         }
-        let chained = parts.iter().any(has_operator);
         let filter = filter(join, &parts)?;
         let times = match self.mode {
             // It forgets nothing, so no row is late.
@@ -88,7 +87,6 @@ impl Builder<'_> {
             name: "join",
             fingerprint: fingerprint("join", plan, &[]),
             description,
-            chained,
             operator: Box::new(JoinOperator::try_new(spec)?),
             inputs: vec![left.island, right.island],
         };

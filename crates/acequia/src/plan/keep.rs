@@ -32,7 +32,6 @@ impl Builder<'_> {
     /// The rows of a part, kept and given whole every batch. They have the names of this node's.
     pub(super) async fn materialize(&mut self, part: Part, plan: &LogicalPlan) -> Result<Part> {
         let retracting = part.change == Change::Retracting;
-        let chained = has_operator(&part);
         let mut rows = Rows::of(part.plan, retracting, &[])?;
         let template = self.template(&rows.weighted(retracting)?).await?;
         let schema = rows.schema_in(&template)?;
@@ -43,7 +42,6 @@ impl Builder<'_> {
             name: "materialize",
             fingerprint: fingerprint("materialize", plan, &[]),
             description: explain::materialized(),
-            chained,
             operator: Box::new(MaterializeOperator::try_new(spec)?),
             inputs: vec![Island { template, inputs: part.inputs }],
         };
@@ -65,7 +63,6 @@ impl Builder<'_> {
             (Err(e), _) | (_, Err(e)) => return Err(from_datafusion(e)),
             _ => return Err(refuse::node(plan)),
         };
-        let chained = has_operator(&part);
         let mut rows = Rows::of(part.plan, false, &[])?;
         let template = self.template(&rows.plan).await?;
         let schema = rows.schema_in(&template)?;
@@ -83,7 +80,6 @@ impl Builder<'_> {
             description: Description::bounded(format!(
                 "skips={skip} rows, emits={given} in the order in which they come, keeps=a count"
             )),
-            chained,
             operator: Box::new(FirstRowsOperator::new(spec)),
             inputs: vec![Island { template, inputs: part.inputs }],
         };

@@ -1,19 +1,24 @@
 //! The key of a result: which columns identify a row that later batches may change.
 //!
-//! It is the GROUP BY columns of an aggregate, those of `drop_duplicates`, or PARTITION BY and a row number, followed
-//! through what stands above, also through joins; of several, one whose columns are all selected. A part of the key may
+//! It is what the query declares, or else the GROUP BY columns of an aggregate, those of `drop_duplicates`, PARTITION BY
+//! and a row number, or a stream's PRIMARY KEY, followed through what stands above, also through joins; of several, one
+//! whose columns are all selected. A part of the key may
 //! have several spellings of which one is enough: the end of a tumbling window implies its start. A part that a filter
 //! fixes is none.
 
 use super::build::times_of;
 use super::refuse;
-use crate::functions::{AsofJoin, DropDuplicates, Shape, TimeRole};
+use crate::catalog::StreamScan;
+use crate::error::from_datafusion;
+use crate::functions::{AsofJoin, DropDuplicates, EventTimeWatermark, Shape, TimeRole};
+use acequia_core::options::unknown;
 use acequia_core::{OutputMode, Result};
 use arrow::datatypes::{DataType, FieldRef};
-use datafusion::common::{Column, JoinType, ScalarValue};
+use datafusion::common::{Column, DFSchema, JoinType, ScalarValue};
+use datafusion::datasource::source_as_provider;
 use datafusion::logical_expr::utils::split_conjunction;
 use datafusion::logical_expr::{
-    Aggregate, BinaryExpr, Expr, ExprSchemable, FetchType, Join, LogicalPlan, Operator, Window,
+    Aggregate, BinaryExpr, Expr, ExprSchemable, FetchType, Join, LogicalPlan, Operator, TableScan, Window,
 };
 use std::collections::BTreeSet;
 
@@ -78,6 +83,16 @@ pub(super) fn reaches_root_unfiltered(plan: &LogicalPlan) -> bool {
     }
 }
 
+/// The key of a result that the query names, as columns.
+///
+/// # Errors
+/// `Invalid` for a column that is not there.
+pub(super) fn declared(names: &[String], schema: &DFSchema) -> Result<Vec<usize>> {
+    let known = || schema.fields().iter().map(|field| field.name().as_str());
+    let column = |name: &String| known().position(|known| known == name);
+    names.iter().map(|name| column(name).ok_or_else(|| unknown("column of the key", name, known()))).collect()
+}
+
 /// The key of a plan's result.
 pub(super) fn derive(plan: &LogicalPlan) -> Result<Key> {
     let keys = candidates(plan)?;
@@ -98,6 +113,7 @@ fn candidates(plan: &LogicalPlan) -> Result<Vec<Vec<KeyPart>>> {
     let mut keys = match plan {
         LogicalPlan::Aggregate(aggregate) => return Ok(vec![aggregate_parts(plan, aggregate)?]),
         LogicalPlan::Join(join) => return join_keys(join),
+        LogicalPlan::TableScan(scan) => return Ok(primary_key(scan)?.into_iter().collect()),
         LogicalPlan::SubqueryAlias(_)
         | LogicalPlan::Filter(_)
         | LogicalPlan::Sort(_)
@@ -108,6 +124,9 @@ fn candidates(plan: &LogicalPlan) -> Result<Vec<Vec<KeyPart>>> {
             if let Some(asof) = AsofJoin::of(plan) {
                 // A left row has one right row at most, and the left columns come first.
                 return candidates(&asof.sides()[0]);
+            }
+            if EventTimeWatermark::of(plan).is_some() {
+                return candidates(plan.inputs()[0]);
             }
             return Ok(DropDuplicates::of(plan).and_then(distinct_parts).into_iter().collect());
         }
@@ -138,6 +157,17 @@ fn candidates(plan: &LogicalPlan) -> Result<Vec<Vec<KeyPart>>> {
         _ => {}
     }
     Ok(keys)
+}
+
+/// The PRIMARY KEY that a stream declares.
+fn primary_key(scan: &TableScan) -> Result<Option<Vec<KeyPart>>> {
+    let provider = source_as_provider(&scan.source).map_err(from_datafusion)?;
+    let key = provider.downcast_ref::<StreamScan>().map(|scan| scan.stream().primary_key());
+    let part = |name: String| {
+        let column = scan.projected_schema.index_of_column_by_name(None, &name);
+        KeyPart::of(name, column)
+    };
+    Ok(key.filter(|key| !key.is_empty()).map(|key| key.into_iter().map(part).collect()))
 }
 
 /// A key that is forgotten may come again.
@@ -214,6 +244,17 @@ fn join_keys(join: &Join) -> Result<Vec<Vec<KeyPart>>> {
                 .map(|right| left.iter().cloned().chain(right.iter().map(shifted)).collect()),
         );
     }
+    // A row of one side that has one of the other at most is known by itself.
+    if matches!(join.join_type, Inner | Left)
+        && has_joined_key(&join.right, join.on.iter().map(|(_, r)| r), &right)
+    {
+        keys.splice(0..0, left.iter().cloned());
+    }
+    if matches!(join.join_type, Inner | Right)
+        && has_joined_key(&join.left, join.on.iter().map(|(l, _)| l), &left)
+    {
+        keys.splice(0..0, right.iter().map(|key| key.iter().map(shifted).collect()));
+    }
     let pairs = if join.join_type == Inner { join.on.as_slice() } else { &[] };
     for (l, r) in pairs {
         let (Expr::Column(l), Expr::Column(r)) = (l, r) else { continue };
@@ -227,6 +268,18 @@ fn join_keys(join: &Join) -> Result<Vec<Vec<KeyPart>>> {
         }
     }
     Ok(keys)
+}
+
+/// Whether rows have a key of which each part is among these expressions.
+fn has_joined_key<'a>(
+    rows: &LogicalPlan,
+    joined: impl Iterator<Item = &'a Expr>,
+    keys: &[Vec<KeyPart>],
+) -> bool {
+    let column = |expr: &Expr| rows.schema().maybe_index_of_column(expr.try_as_col()?);
+    let joined: Vec<usize> = joined.filter_map(column).collect();
+    let is_joined = |part: &KeyPart| joined.iter().any(|column| part.columns.contains(column));
+    keys.iter().any(|key| key.iter().all(is_joined))
 }
 
 fn aggregate_parts(plan: &LogicalPlan, aggregate: &Aggregate) -> Result<Vec<KeyPart>> {

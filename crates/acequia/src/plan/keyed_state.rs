@@ -1,6 +1,6 @@
 //! `transform_with_state` in a plan: its logical node, and what its operator needs to know.
 
-use super::build::{Builder, Part, has_operator, reads, times_of};
+use super::build::{Builder, Part, reads, times_of};
 use super::node::{Island, OperatorNode};
 use super::reset::IslandTemplate;
 use super::time_key::bound_of;
@@ -167,7 +167,6 @@ impl Builder<'_> {
         if input.change != Change::InsertOnly {
             return Err(refuse::processor_over_changes(self.mode));
         }
-        let chained = has_operator(&input);
         let physical = self.physical(&input.plan).await?;
         let input_schema = physical.schema();
         let template = IslandTemplate::new(physical, Arc::clone(&self.task));
@@ -187,8 +186,7 @@ impl Builder<'_> {
         let time = node.processor.time_mode();
         let name = "transform_with_state";
         let fingerprint = format!("{name} key=`{key}` timers={time}");
-        let node =
-            OperatorNode { id, name, fingerprint, description, chained, operator, inputs: vec![island] };
+        let node = OperatorNode { id, name, fingerprint, description, operator, inputs: vec![island] };
         reads(plan.schema(), node, Change::InsertOnly)
     }
 }
@@ -215,7 +213,7 @@ pub(super) fn check_updates(plan: &LogicalPlan) -> Result<()> {
 }
 
 /// Whether rows of a plan may replace others because a processor's do.
-fn has_updates(plan: &LogicalPlan) -> bool {
+pub(super) fn has_updates(plan: &LogicalPlan) -> bool {
     TransformWithState::of(plan).is_some_and(|node| node.mode == OutputMode::Update)
         || plan.inputs().into_iter().any(has_updates)
 }

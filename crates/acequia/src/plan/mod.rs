@@ -52,24 +52,45 @@ use datafusion::execution::SessionState;
 use datafusion::logical_expr::LogicalPlan;
 use std::sync::Arc;
 
-/// Plans a continuous query.
-///
-/// Without a mode it is `APPEND` where the query allows it, otherwise `UPDATE`. The number of shards changes neither
-/// the answer nor what a checkpoint holds.
+/// What a query asks of its output.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OutputSpec {
+    /// What a batch gives the sink. Without one it is `APPEND` where the query allows it, otherwise `UPDATE`; with a key
+    /// it is `UPDATE`.
+    pub mode: Option<OutputMode>,
+    /// The names of the columns that tell the rows of the result apart, where the query says so itself.
+    pub key: Option<Vec<String>>,
+}
+
+impl From<Option<OutputMode>> for OutputSpec {
+    fn from(mode: Option<OutputMode>) -> Self {
+        Self { mode, key: None }
+    }
+}
+
+/// Plans a continuous query. The number of shards changes neither the answer nor what a checkpoint holds.
 ///
 /// # Errors
 /// `Unsupported` for what cannot be incremental in this mode; `Invalid` for what is wrong in itself.
 pub async fn plan_streaming(
     state: &SessionState,
     plan: LogicalPlan,
-    mode: Option<OutputMode>,
+    output: &OutputSpec,
     shards: Shards,
 ) -> Result<StreamingPlan> {
     let state = optimize::streaming_state(state);
-    let first = mode.unwrap_or(OutputMode::Append);
-    match plan_in_mode(&state, plan.clone(), first, shards).await {
-        Err(e) if mode.is_none() && e.kind() == ErrorKind::Unsupported => {
-            plan_in_mode(&state, plan, OutputMode::Update, shards).await
+    let key = output.key.as_deref();
+    let first = match output.mode {
+        Some(mode @ (OutputMode::Append | OutputMode::Complete)) if key.is_some() => {
+            return Err(refuse::key_without_use(mode));
+        }
+        Some(mode) => mode,
+        None if key.is_some() => OutputMode::Update,
+        None => OutputMode::Append,
+    };
+    match plan_in_mode(&state, plan.clone(), first, key, shards).await {
+        Err(e) if output == &OutputSpec::default() && e.kind() == ErrorKind::Unsupported => {
+            plan_in_mode(&state, plan, OutputMode::Update, None, shards).await
         }
         planned => planned,
     }
@@ -79,12 +100,13 @@ async fn plan_in_mode(
     state: &SessionState,
     plan: LogicalPlan,
     mode: OutputMode,
+    key: Option<&[String]>,
     shards: Shards,
 ) -> Result<StreamingPlan> {
     let logical = views::inline(plan, mode)?;
     let batch_time = Arc::new(BatchTime::default());
     let plan = optimize::optimize(state, logical.clone(), &batch_time, mode)?;
-    let planned = build::build(state, &plan, mode, shards, batch_time).await?;
+    let planned = build::build(state, &plan, mode, key, shards, batch_time).await?;
     Ok(StreamingPlan { logical, ..planned })
 }
 

@@ -9,7 +9,7 @@
 //! it has no incremental form. In `APPEND` of rows that only pass, what is out stays out: rows go out in the first
 //! batch in which they pass, so a condition that time ends (or of which nobody knows) is looked at when the row comes.
 
-use super::build::{Builder, Change, Part, has_operator, is_streaming, reads, weight_of};
+use super::build::{Builder, Change, Part, is_streaming, reads, weight_of};
 use super::node::{Island, OperatorNode};
 use super::recompute::Rows;
 use super::static_join::linear_in_stream;
@@ -230,7 +230,6 @@ struct Values {
     schema: SchemaRef,
     compared: usize,
     retracting: bool,
-    chained: bool,
 }
 
 impl Builder<'_> {
@@ -246,7 +245,6 @@ impl Builder<'_> {
             Change::Static => self.once(&rows.plan).await?,
             _ => rows,
         };
-        let chained = has_operator(&scalar);
         let retracting = scalar.change == Change::Retracting;
         let mut columns = vec![compared.bound.clone().alias("__bound")];
         if retracting {
@@ -256,7 +254,7 @@ impl Builder<'_> {
         let template = self.template(&LogicalPlan::Projection(bound)).await?;
         let schema = Arc::new(template.plan().schema().project(&[0])?);
         let island = Island { template, inputs: scalar.inputs };
-        self.moving_bound(plan, rows, &compared, MovingBound::Row(schema), Some((island, chained))).await
+        self.moving_bound(plan, rows, &compared, MovingBound::Row(schema), Some(island)).await
     }
 
     /// A filter whose conditions all read the batch's time.
@@ -293,13 +291,12 @@ impl Builder<'_> {
     }
 
     async fn values(&self, part: Part, value: &Expr) -> Result<Values> {
-        let chained = has_operator(&part);
         let retracting = part.change == Change::Retracting;
         let rows = Rows::of(part.plan, retracting, &[value])?;
         let template = self.template(&rows.weighted(retracting)?).await?;
         let (schema, compared) = (rows.schema_in(&template)?, rows.index(value)?);
         let island = Island { template, inputs: part.inputs };
-        Ok(Values { rows, island, schema, compared, retracting, chained })
+        Ok(Values { rows, island, schema, compared, retracting })
     }
 
     /// The rows of a part that are on one side of a bound, in the columns of a node.
@@ -309,7 +306,7 @@ impl Builder<'_> {
         part: Part,
         compared: &Compared,
         bound: MovingBound,
-        scalar: Option<(Island, bool)>,
+        scalar: Option<Island>,
     ) -> Result<Part> {
         let values = self.values(part, &compared.value).await?;
         let id = self.next_id();
@@ -326,10 +323,6 @@ impl Builder<'_> {
         let text = format!("{} {} {}", compared.value, compared.comparison, compared.bound);
         let description = explain::moving_bound(&text, &spec);
         let change = if spec.only_adds() { Change::InsertOnly } else { Change::Retracting };
-        let (islands, chained) = match scalar {
-            Some((scalar, chained)) => (vec![values.island, scalar], chained || values.chained),
-            None => (vec![values.island], values.chained),
-        };
         let node = OperatorNode {
             id,
             name,
@@ -339,9 +332,8 @@ impl Builder<'_> {
                 compared.comparison,
             ),
             description,
-            chained,
             operator: Box::new(MovingBoundOperator::try_new(spec)?),
-            inputs: islands,
+            inputs: [values.island].into_iter().chain(scalar).collect(),
         };
         reads(plan.schema(), node, change)
     }

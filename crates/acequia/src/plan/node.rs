@@ -82,6 +82,18 @@ pub struct Island {
     pub inputs: Vec<(Arc<Slot>, Node)>,
 }
 
+impl Island {
+    /// Whether it reads what a stateful operator emits. Its rows are then judged late by the watermark of the batch
+    /// before, since the operator below emits only now what this batch's watermark made final.
+    pub fn is_chained(&self) -> bool {
+        self.inputs.iter().any(|(_, node)| match node {
+            Node::Source(_) => false,
+            Node::Operator(_) => true,
+            Node::Island(island) | Node::Once(island) => island.is_chained(),
+        })
+    }
+}
+
 /// An operator in a line.
 #[derive(Debug, Clone)]
 pub struct Description {
@@ -115,9 +127,6 @@ pub struct OperatorNode {
     pub fingerprint: String,
     /// What `EXPLAIN STREAMING` says of it.
     pub description: Description,
-    /// Whether it reads what another stateful operator emits. Rows are then judged late by the watermark of the batch
-    /// before, since the operator below emits only now what this batch's watermark made final.
-    pub chained: bool,
     /// The operator.
     pub operator: Box<dyn Operator>,
     /// Its inputs.

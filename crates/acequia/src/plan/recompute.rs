@@ -4,7 +4,7 @@
 //! The input's island gives the rows, with the expressions by which they are partitioned and ordered as columns of their
 //! own; the relation reads these rows from a slot, in that order, so that nothing in it sorts them again.
 
-use super::build::{Builder, Change, Part, has_operator, leaf, reads, times_of, weight_of};
+use super::build::{Builder, Change, Part, leaf, reads, times_of, weight_of};
 use super::fingerprint;
 use super::node::{Island, Node, OperatorNode};
 use super::relation::IslandRelation;
@@ -135,13 +135,12 @@ impl Rows {
 struct Partitioned {
     template: Arc<IslandTemplate>,
     inputs: Vec<(Arc<Slot>, Node)>,
-    chained: bool,
     spec: PartitionsSpec,
 }
 
 impl Partitioned {
     fn node(self, of: &Recomputed<'_>, gives: Gives) -> Result<OperatorNode> {
-        let Self { template, inputs, chained, spec } = self;
+        let Self { template, inputs, spec } = self;
         let time = spec.time.as_ref().map(|time| spec.schema.field(time.column).name().as_str());
         let description = explain::recomputed(of, spec.emit, time, spec.retracting);
         let fingerprint = format!("{} {}", fingerprint::recomputed(of), fingerprint::emission(spec.emit));
@@ -150,7 +149,6 @@ impl Partitioned {
             name: of.name,
             fingerprint,
             description,
-            chained,
             operator: Box::new(PartitionsOperator::try_new(spec, gives)?),
             inputs: vec![Island { template, inputs }],
         })
@@ -196,7 +194,6 @@ impl Builder<'_> {
 
     async fn partitioned(&mut self, input: Part, of: &Recomputed<'_>) -> Result<(Rows, Partitioned)> {
         let (emit, time) = self.partition_life(of)?;
-        let chained = has_operator(&input);
         let retracting = input.change == Change::Retracting;
         let order_exprs = of.order.iter().map(|sort| &sort.expr);
         let exprs: Vec<&Expr> = of.partition.iter().chain(order_exprs).collect();
@@ -208,7 +205,7 @@ impl Builder<'_> {
         let time = time.map(|time| TimeKey { column: partition[time.column], ..time });
         let operator = self.next_id();
         let spec = PartitionsSpec { operator, schema, partition, order, retracting, time, emit, see: of.see };
-        Ok((rows, Partitioned { template, inputs: input.inputs, chained, spec }))
+        Ok((rows, Partitioned { template, inputs: input.inputs, spec }))
     }
 
     /// When partitions are emitted, and by which of their columns they leave.

@@ -175,7 +175,7 @@ pub(super) fn nothing_kept() -> Error {
 
 /// `UPDATE` of a result without a key.
 pub(super) fn no_key(missing: &[String]) -> Error {
-    let way_out = "use EMIT COMPLETE or EMIT CHANGES";
+    let way_out = "use EMIT COMPLETE or EMIT CHANGES, or declare a key: WITH (key = 'a, b')";
     if missing.is_empty() {
         return Error::unsupported(format!(
             "UPDATE mode needs a key of the result, and none can be derived; {way_out}"
@@ -187,10 +187,17 @@ pub(super) fn no_key(missing: &[String]) -> Error {
     ))
 }
 
+/// A declared key in a mode that has none.
+pub(super) fn key_without_use(mode: OutputMode) -> Error {
+    Error::invalid(format!(
+        "a key says which rows of UPDATE and CHANGES are versions of one row, and {mode} has no versions; leave it out"
+    ))
+}
+
 /// `UPDATE` of grouping sets, whose group columns alone do not tell a NULL of the data from that of a subtotal.
 pub(super) fn grouping_sets_without_key() -> Error {
     Error::unsupported(
-        "UPDATE mode needs a key of the result, and the columns of ROLLUP, CUBE and GROUPING SETS are none, as a NULL may be a value or a subtotal; use EMIT COMPLETE or EMIT CHANGES",
+        "UPDATE mode needs a key of the result, and the columns of ROLLUP, CUBE and GROUPING SETS are none, as a NULL may be a value or a subtotal; use EMIT COMPLETE or EMIT CHANGES, or add GROUPING(..) columns and declare them with the others: WITH (key = 'a, b')",
     )
 }
 

@@ -59,10 +59,9 @@ impl BatchRun<'_> {
 
     async fn operator(&mut self, node: &mut OperatorNode) -> Result<SendableRecordBatchStream> {
         let mut context = self.context;
-        if node.chained {
-            context.late_watermark = context.previous_watermark;
-        }
         for (index, input) in node.inputs.iter_mut().enumerate() {
+            context.late_watermark =
+                if input.is_chained() { context.previous_watermark } else { context.watermark };
             if let Some(preparation) = node.operator.preparation().filter(|_| cores() > 1) {
                 let (rows, island) = match row_wise(input) {
                     Some((row_wise, node)) => (self.node(node).await?, Some(row_wise)),

@@ -11,7 +11,7 @@ use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, StringArra
 use arrow::compute::{CastOptions, cast_with_options, concat_batches, take_record_batch};
 use arrow::datatypes::{Int64Type, SchemaRef};
 use arrow::row::{RowConverter, Rows, SortField};
-use arrow::util::display::FormatOptions;
+use arrow::util::display::{FormatOptions, array_value_to_string};
 use datafusion::physical_plan::SendableRecordBatchStream;
 use futures::TryStreamExt;
 use hashbrown::{HashMap, HashSet};
@@ -84,6 +84,7 @@ impl OutputShape {
         let changes = Changes::consolidate(&self.result(&all)?, weights(&all)?)?;
         let keyed = changes.by_key(self.key.as_deref())?;
         let output = match self.mode {
+            OutputMode::Update if keyed.twice.is_some() => return Err(self.key_is_none(&changes, &keyed)),
             OutputMode::Update => SinkBatch { rows: changes.inserted(), deletes: keyed.lost(&changes) },
             _ => {
                 let named = changes.rows();
@@ -96,6 +97,21 @@ impl OutputShape {
             writer.write(output).await?;
         }
         Ok(written)
+    }
+
+    /// Two rows with one key, of which a sink would keep one.
+    fn key_is_none(&self, changes: &Changes, keyed: &Keyed) -> Error {
+        let row = changes.take(keyed.twice.as_slice());
+        let value = |column: &usize| {
+            let name = self.schema.field(*column).name();
+            let value = array_value_to_string(row.column(*column), 0).unwrap_or_default();
+            format!("{name}={value}")
+        };
+        let key: Vec<String> = self.key.iter().flatten().map(value).collect();
+        Error::data(format!(
+            "two rows of the result have one key, and UPDATE keeps one row of each: {}; declare a key that tells them apart, or use EMIT CHANGES",
+            key.join(", ")
+        ))
     }
 
     /// The columns of the result with the names and types that the sink was promised.
@@ -175,11 +191,15 @@ impl Changes {
         let all = |pair: bool| Keyed {
             lost_pairs: vec![pair; self.lost.len()],
             given_pairs: vec![pair; self.given.len()],
+            twice: None,
         };
         let key = match key {
             None => return Ok(all(false)),
             // The key of a result that has one row: what is lost and what is given are its two versions.
-            Some([]) => return Ok(all(!self.lost.is_empty() && !self.given.is_empty())),
+            Some([]) => {
+                let pairs = all(!self.lost.is_empty() && !self.given.is_empty());
+                return Ok(Keyed { twice: self.given.get(1).copied(), ..pairs });
+            }
             Some(key) => key,
         };
         let encoded = encode(&self.all, key)?;
@@ -189,7 +209,11 @@ impl Changes {
         let within = |rows: &[u32], others: &HashSet<&[u8]>| {
             rows.iter().map(|r| others.contains(encoded.row(*r as usize).data())).collect::<Vec<_>>()
         };
-        Ok(Keyed { lost_pairs: within(&self.lost, &given), given_pairs: within(&self.given, &lost) })
+        let mut seen = HashSet::with_capacity(given.len());
+        let twice = |row: &&u32| !seen.insert(encoded.row(**row as usize).data());
+        let twice =
+            if given.len() < self.given.len() { self.given.iter().find(twice).copied() } else { None };
+        Ok(Keyed { lost_pairs: within(&self.lost, &given), given_pairs: within(&self.given, &lost), twice })
     }
 }
 
@@ -197,6 +221,8 @@ impl Changes {
 struct Keyed {
     lost_pairs: Vec<bool>,
     given_pairs: Vec<bool>,
+    /// A row that is given and has the key of another one.
+    twice: Option<u32>,
 }
 
 impl Keyed {

@@ -2,7 +2,7 @@
 
 use super::{BatchOutput, Session, StatementOutput, without_panic};
 use crate::catalog::{MaterializedTable, SinkDefinition, ViewDefinition};
-use crate::plan::{StreamingPlan, is_streaming, plan_streaming};
+use crate::plan::{OutputSpec, StreamingPlan, is_streaming, plan_streaming};
 use crate::runtime::{CheckpointPlace, PlanFactory, QueryDefinition, RetryPolicy, StreamingQuery, start};
 use crate::sql::{ContinuousQuery, ExplainStreaming, Statement, Trigger};
 use acequia_connectors::sinks::{BatchListener, MemoryTable, SinkEnvironment, SinkSpec, create_sink};
@@ -76,17 +76,13 @@ pub(super) struct Planned {
 
 impl Planned {
     /// As [`plan_streaming`].
-    pub(super) async fn new(
-        session: &Session,
-        logical: LogicalPlan,
-        mode: Option<OutputMode>,
-    ) -> Result<Self> {
+    pub(super) async fn new(session: &Session, logical: LogicalPlan, output: OutputSpec) -> Result<Self> {
         let (state, shards) = (session.state(), session.inner.settings.lock().shards);
-        let plan = plan_streaming(&state, logical.clone(), mode, shards).await?;
-        let mode = plan.mode;
+        let plan = plan_streaming(&state, logical.clone(), &output, shards).await?;
+        let output = OutputSpec { mode: Some(plan.mode), ..output };
         let replan: PlanFactory = Arc::new(move || {
-            let (state, logical) = (state.clone(), logical.clone());
-            async move { plan_streaming(&state, logical, Some(mode), shards).await }.boxed()
+            let (state, logical, output) = (state.clone(), logical.clone(), output.clone());
+            async move { plan_streaming(&state, logical, &output, shards).await }.boxed()
         });
         Ok(Self { plan, replan })
     }
@@ -98,6 +94,8 @@ pub(super) struct QuerySettings {
     pub(super) name: Option<String>,
     pub(super) checkpoint: Option<String>,
     pub(super) trigger: Option<Trigger>,
+    /// The columns that it declares to be the key of its result.
+    pub(super) key: Option<Vec<String>>,
     /// How it bears what may pass, if not as the session says.
     pub(super) retry: Option<RetryPolicy>,
     /// Says when the query is asked to stop.
@@ -110,10 +108,11 @@ impl QuerySettings {
     pub(super) fn of(query: &ContinuousQuery) -> Result<Self> {
         let mut options = query.options.clone().owned_by("the query");
         let (name, checkpoint) = (options.take("name")?, options.take("checkpoint")?);
+        let key = options.take_names("key")?;
         options.finish()?;
         let trigger = query.trigger.map(|(trigger, _)| trigger);
         let location = Some(query.location);
-        Ok(Self { name, checkpoint, trigger, location, ..Self::default() })
+        Ok(Self { name, checkpoint, trigger, key, location, ..Self::default() })
     }
 }
 
@@ -182,7 +181,8 @@ impl Session {
 
     pub(super) async fn plan_streaming(&self, plan: LogicalPlan, query: &ContinuousQuery) -> Result<Planned> {
         let mode = query.emit.as_ref().map(|(mode, _)| *mode);
-        let planned = without_panic(Planned::new(self, plan, mode).boxed()).await;
+        let output = OutputSpec { mode, key: QuerySettings::of(query)?.key };
+        let planned = without_panic(Planned::new(self, plan, output).boxed()).await;
         let at = query.emit.as_ref().map_or(query.location, |(_, at)| *at);
         planned.map_err(|e| e.at(at))
     }
@@ -192,7 +192,8 @@ impl Session {
         // Rows that would change in a mode that gives them at once are held back in one that does not.
         let finality = mode == OutputMode::Append && {
             let (state, shards) = (self.state(), self.inner.settings.lock().shards);
-            let changes = plan_streaming(&state, logical.clone(), Some(OutputMode::Changes), shards).await;
+            let output = Some(OutputMode::Changes).into();
+            let changes = plan_streaming(&state, logical.clone(), &output, shards).await;
             !changes.is_ok_and(|changes| !changes.weighted)
         };
         ViewDefinition { logical, mode, finality }
@@ -210,13 +211,13 @@ impl Session {
 
     /// What `EXPLAIN STREAMING` prints of a plan.
     pub(super) async fn explain_frame(&self, plan: LogicalPlan, mode: Option<OutputMode>) -> Result<String> {
-        let planned = without_panic(Planned::new(self, plan, mode).boxed()).await?;
+        let planned = without_panic(Planned::new(self, plan, mode.into()).boxed()).await?;
         Ok(planned.plan.explain)
     }
 
     /// `EXPLAIN` of a query that turns out to be continuous.
     pub(super) async fn explain_plan(&self, plan: LogicalPlan) -> Result<StatementOutput> {
-        explained(&Planned::new(self, plan, None).await?)
+        explained(&Planned::new(self, plan, OutputSpec::default()).await?)
     }
 
     pub(super) async fn start_console_query(

@@ -3,6 +3,7 @@
 use super::foreach::ForeachSink;
 use super::queries::{Output, Planned, QuerySettings};
 use super::{Batch, ForeachWriter, QueryStream, Session, UserError, without_panic};
+use crate::plan::OutputSpec;
 use crate::runtime::{RetryPolicy, StreamingQuery};
 use crate::sql::Trigger;
 use acequia_connectors::sinks::{MemoryTable, SinkSpec};
@@ -66,6 +67,15 @@ impl DataStreamWriter {
     #[must_use]
     pub fn trigger(mut self, trigger: Trigger) -> Self {
         self.settings.trigger = Some(trigger);
+        self
+    }
+
+    /// The columns that tell the rows of the result apart, as `WITH (key = 'a, b')`: for [`OutputMode::Update`] and
+    /// [`OutputMode::Changes`] of a query of which no key can be derived. A batch that gives two rows with one key ends the
+    /// query.
+    #[must_use]
+    pub fn key<S: Into<String>>(mut self, columns: impl IntoIterator<Item = S>) -> Self {
+        self.settings.key = Some(columns.into_iter().map(Into::into).collect());
         self
     }
 
@@ -233,7 +243,8 @@ impl DataStreamWriter {
     }
 
     async fn planned(&self) -> Result<Planned> {
-        without_panic(Planned::new(&self.session, self.plan.clone(), self.mode).boxed()).await
+        let output = OutputSpec { mode: self.mode, key: self.settings.key.clone() };
+        without_panic(Planned::new(&self.session, self.plan.clone(), output).boxed()).await
     }
 
     async fn start_with(self, target: &str, output: Output<'_>) -> Result<Arc<StreamingQuery>> {

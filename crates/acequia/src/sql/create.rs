@@ -341,11 +341,15 @@ impl Columns {
             self.check_known("watermark column", &clause.column, clause.location)?;
         }
         for key in &self.primary_key {
-            self.check_known(
-                "primary key column",
-                key,
-                self.key_location.unwrap_or(Location { line: 1, column: 1 }),
-            )?;
+            let at = self.key_location.unwrap_or(Location { line: 1, column: 1 });
+            self.check_known("primary key column", key, at)?;
+            let column = self.columns.iter().find(|column| folded(&column.name) == folded(key));
+            if column.is_some_and(|column| !matches!(column.kind, ColumnKind::Physical { .. })) {
+                return Err(Error::invalid(format!(
+                    "a primary key is of columns that the records have, and `{key}` is computed or metadata; declare others"
+                ))
+                .at(at));
+            }
         }
         Ok(())
     }

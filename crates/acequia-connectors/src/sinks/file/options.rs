@@ -109,7 +109,7 @@ impl FileOptions {
         Ok(Self {
             path,
             format: FormatOptions { format, compression, header, delimiter },
-            partition_by: take_names(options, "partition_by")?,
+            partition_by: options.take_names("partition_by")?.unwrap_or_default(),
             target_bytes: take_bytes(options, "target_file_size")?.unwrap_or(DEFAULT_TARGET_BYTES),
             compact: options.take_bool("compact", false)?,
         })
@@ -157,16 +157,6 @@ fn take_delimiter(options: &mut Options) -> Result<char> {
         (Some(c), None) if c.is_ascii() && !matches!(c, '"' | '\n' | '\r' | '\0') => Ok(c),
         _ => Err(options.bad_value("delimiter", &value, "one ASCII character, no quote or line end")),
     }
-}
-
-fn take_names(options: &mut Options, key: &str) -> Result<Vec<String>> {
-    let Some(value) = options.take(key)? else { return Ok(vec![]) };
-    let names: Vec<_> = value.split(',').map(|name| name.trim().to_string()).collect();
-    let repeated = names.iter().enumerate().any(|(i, name)| names[..i].contains(name));
-    if repeated || names.iter().any(String::is_empty) {
-        return Err(options.bad_value(key, &value, "different column names with commas between"));
-    }
-    Ok(names)
 }
 
 fn take_bytes(options: &mut Options, key: &str) -> Result<Option<u64>> {

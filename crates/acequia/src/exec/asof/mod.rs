@@ -100,7 +100,7 @@ impl AsofOperator {
 
     /// Applies the changes of right rows, and gives what they change for left rows that are there.
     fn change_right(&mut self, context: &BatchContext) -> Result<()> {
-        let (delta, late) = self.right.take_changes(self.bound(1, context.late_watermark)?)?;
+        let (delta, late) = self.right.take_changes()?;
         self.late += late;
         let (_, delta) = self.right.without_place(delta)?;
         if delta.len() == 0 {
@@ -134,7 +134,7 @@ impl AsofOperator {
 
     /// Applies the changes of left rows, and gives them with their right rows.
     fn change_left(&mut self, context: &BatchContext) -> Result<()> {
-        let (delta, late) = self.left.take_changes(self.bound(0, context.late_watermark)?)?;
+        let (delta, late) = self.left.take_changes()?;
         self.late += late;
         let (without, delta) = self.left.without_place(delta)?;
         // They are final at once.
@@ -222,11 +222,12 @@ impl Operator for AsofOperator {
         self.given.schema()
     }
 
-    fn push(&mut self, _context: &BatchContext, input: usize, batch: RecordBatch) -> Result<()> {
+    fn push(&mut self, context: &BatchContext, input: usize, batch: RecordBatch) -> Result<()> {
         self.begin();
+        let late_below = self.bound(input, context.late_watermark)?;
         match input {
-            0 => self.left.pending.push(batch),
-            1 => self.right.pending.push(batch),
+            0 => self.left.push(late_below, batch),
+            1 => self.right.push(late_below, batch),
             _ => return Err(Error::internal("an ASOF join has two inputs")),
         }
         Ok(())

@@ -50,7 +50,9 @@ pub(super) struct Side {
     /// The places of each time, where rows leave.
     by_time: Option<BTreeMap<i64, BTreeSet<Key>>>,
     pub(super) saved: RowsTable,
-    pub(super) pending: Vec<RecordBatch>,
+    pending: Vec<RecordBatch>,
+    /// Below which time those are late.
+    late_below: Option<i64>,
 }
 
 /// The bytes of rows and of their places.
@@ -98,6 +100,7 @@ impl Side {
             by_time: spec.bounds.is_some().then(BTreeMap::new),
             saved: RowsTable::new(spec.operator, TABLES[side], &of.schema, saved_time),
             pending: Vec::new(),
+            late_below: None,
         })
     }
 
@@ -106,11 +109,17 @@ impl Side {
         rows.columns()[..self.output].iter().map(Arc::clone).collect()
     }
 
-    /// The changes of the batch, each row once, without those below the bound, and the number of those.
-    pub(super) fn take_changes(&mut self, bound: Option<i64>) -> Result<(Delta, u64)> {
+    /// Rows of the batch, which are late below this time.
+    pub(super) fn push(&mut self, late_below: Option<i64>, batch: RecordBatch) {
+        self.late_below = late_below;
+        self.pending.push(batch);
+    }
+
+    /// The changes of the batch, each row once, without those that are late, and the number of those.
+    pub(super) fn take_changes(&mut self) -> Result<(Delta, u64)> {
         let pending = std::mem::take(&mut self.pending);
         let delta = Delta::of(self.bytes.schema(), &pending)?;
-        let Some(bound) = bound else { return Ok((delta.consolidated()?, 0)) };
+        let Some(bound) = self.late_below else { return Ok((delta.consolidated()?, 0)) };
         let times = times_in(delta.rows.column(self.time), None)?;
         let (delta, late) = delta.on_time(&times, bound)?;
         Ok((delta.consolidated()?, late))

@@ -72,7 +72,7 @@ impl JoinOperator {
 
     /// Joins the changes of a side with the rows of the other one, then applies them.
     fn change(&mut self, context: &BatchContext, this: usize) -> Result<()> {
-        let (delta, late) = self.sides[this].take_changes(context)?;
+        let (delta, late) = self.sides[this].take_changes()?;
         self.late += late;
         if delta.len() == 0 {
             return Ok(());
@@ -272,10 +272,10 @@ impl Operator for JoinOperator {
         self.output.schema()
     }
 
-    fn push(&mut self, _context: &BatchContext, input: usize, batch: RecordBatch) -> Result<()> {
+    fn push(&mut self, context: &BatchContext, input: usize, batch: RecordBatch) -> Result<()> {
         self.begin();
         let side = self.sides.get_mut(input).ok_or_else(|| Error::internal("a join has two inputs"))?;
-        side.pending.push(batch);
+        side.push(context, batch);
         Ok(())
     }
 

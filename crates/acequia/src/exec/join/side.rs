@@ -54,7 +54,9 @@ pub(super) struct Side {
     pub(super) alone: Alone,
     pub(super) store: RowStore,
     pub(super) saved: SavedRows,
-    pub(super) pending: Vec<RecordBatch>,
+    pending: Vec<RecordBatch>,
+    /// By which those are late.
+    late: Watermark,
     /// Of a NOT IN: rows, and rows with NULL in the key.
     counted: [i64; 2],
 }
@@ -83,6 +85,7 @@ impl Side {
             saved: SavedRows::new(spec.operator, TABLES[side], &store),
             store,
             pending: Vec::new(),
+            late: Watermark::default(),
             counted: [0; 2],
         })
     }
@@ -100,13 +103,18 @@ impl Side {
         self.output.iter().map(|column| Arc::clone(rows.column(*column))).collect()
     }
 
+    pub(super) fn push(&mut self, context: &BatchContext, batch: RecordBatch) {
+        self.late = context.late_watermark;
+        self.pending.push(batch);
+    }
+
     /// The changes of the batch without rows that are late, and the number of those.
-    pub(super) fn take_changes(&mut self, context: &BatchContext) -> Result<(Delta, u64)> {
+    pub(super) fn take_changes(&mut self) -> Result<(Delta, u64)> {
         let delta = Delta::of(&self.schema, &std::mem::take(&mut self.pending))?;
         let delta = if self.store.spec().leave { delta.consolidated()? } else { delta };
         let Some(eviction) = &self.eviction else { return Ok((delta, 0)) };
         // Not by what has left: rows that can have no partner to come still meet those that are there.
-        let Some(bound) = eviction.late.at(context.late_watermark)? else { return Ok((delta, 0)) };
+        let Some(bound) = eviction.late.at(self.late)? else { return Ok((delta, 0)) };
         let times = times_in(delta.rows.column(eviction.column), eviction.field)?;
         delta.on_time(&times, bound)
     }

@@ -200,7 +200,7 @@ impl World {
         let (state, shards) = (self.session.context().state(), self.shards);
         let replan = move || {
             let (state, plan) = (state.clone(), plan.clone());
-            async move { plan_streaming(&state, plan, mode, shards).await }.boxed()
+            async move { plan_streaming(&state, plan, &mode.into(), shards).await }.boxed()
         };
         let store = FaultStore {
             inner: Arc::clone(&trial.store),
