@@ -12,9 +12,11 @@
 //! final, and the upper one goes by the watermark before.
 
 use super::late::{deciding, passed};
+use super::sessions::SessionKey;
 use acequia::catalog::{Changelog, StreamScan};
 use acequia::functions::{
-    AsofJoin, DropDuplicates, TimeColumn, TimeColumns, event_time_columns, fix_batch_time, resolve_windows,
+    AsofJoin, DropDuplicates, TimeColumn, TimeColumns, TimeRole, event_time_columns, fix_batch_time,
+    resolve_windows,
 };
 use acequia::plan::is_streaming;
 use acequia::{OutputMode, Result, from_datafusion};
@@ -74,6 +76,8 @@ pub(super) struct Answer<'a> {
 struct Stateful {
     /// Its rows' time keys: the expression over the input, and what it means.
     time: Option<(Expr, TimeColumn)>,
+    /// Of groups that are sessions.
+    sessions: Option<SessionKey>,
     /// The same column in the output, of a node whose rows are final only once it has been passed.
     finality: Option<(usize, TimeColumn)>,
 }
@@ -97,8 +101,11 @@ impl Answer<'_> {
                 return self.over_answers(plan).await;
             };
             let input = plan.inputs()[0];
-            let kept = match &stateful.time {
-                Some((key, column)) if !self.keeps(input)? => self.usable(input, key, column).await?,
+            let kept = match (&stateful.time, &stateful.sessions) {
+                (Some((_, column)), Some(sessions)) if !self.keeps(input)? => {
+                    self.rows_of_sessions(input, sessions, column).await?
+                }
+                (Some((key, column)), None) if !self.keeps(input)? => self.usable(input, key, column).await?,
                 _ => self.node(input).await?,
             };
             let node = plan.with_new_exprs(plan.expressions(), vec![kept]).map_err(from_datafusion)?;
@@ -180,15 +187,18 @@ impl Answer<'_> {
         };
         let forgets_nothing = self.mode == OutputMode::Complete && !matches!(plan, LogicalPlan::Extension(_));
         if forgets_nothing {
-            return Ok(Some(Stateful { time: None, finality: None }));
+            return Ok(Some(Stateful { time: None, sessions: None, finality: None }));
         }
         let times = key_times(plan, &exprs)?;
         let Some((index, column)) = deciding(&times) else {
-            return Ok(Some(Stateful { time: None, finality: None }));
+            return Ok(Some(Stateful { time: None, sessions: None, finality: None }));
         };
         let waits = matches!(plan, LogicalPlan::Aggregate(a) if !a.aggr_expr.is_empty());
         let finality = (waits && self.mode == OutputMode::Append).then(|| (index, column.clone()));
-        Ok(Some(Stateful { time: Some((exprs[index].clone(), column.clone())), finality }))
+        let of_sessions = matches!(column.role, TimeRole::Session(_) | TimeRole::SessionEnd(_))
+            && matches!(plan, LogicalPlan::Aggregate(_));
+        let sessions = if of_sessions { SessionKey::of(&exprs, &times) } else { None };
+        Ok(Some(Stateful { time: Some((exprs[index].clone(), column.clone())), sessions, finality }))
     }
 
     /// The rows of a linear plan that are not late, batch by batch.
@@ -353,7 +363,7 @@ pub(super) fn columns(plan: &LogicalPlan) -> Vec<Expr> {
 }
 
 /// The plan with its streams being tables of the rows of these batches.
-fn with_rows(plan: LogicalPlan, batches: &[BatchRows]) -> Result<LogicalPlan> {
+pub(super) fn with_rows(plan: LogicalPlan, batches: &[BatchRows]) -> Result<LogicalPlan> {
     let filled = plan.transform_up_with_subqueries(|node| {
         let LogicalPlan::TableScan(scan) = &node else { return Ok(Transformed::no(node)) };
         let provider = source_as_provider(&scan.source)?;

@@ -17,6 +17,7 @@ mod fold;
 mod joins;
 mod late;
 mod replay;
+mod sessions;
 
 pub use answer::{BatchRows, answer};
 pub use fold::{Fold, difference};
