@@ -11,7 +11,7 @@
 use acequia::Shards;
 use acequia::exec::{
     AggregateOperator, AggregateSpec, BatchContext, DropDuplicatesOperator, DropDuplicatesSpec, Emit, Expiry,
-    First, Gives, Operator, PartitionsOperator, PartitionsSpec, Relation, See, Sharding, WEIGHT,
+    First, Gives, Near, Operator, PartitionsOperator, PartitionsSpec, Reach, Relation, See, Sharding, WEIGHT,
 };
 use acequia_core::{BatchId, OperatorId, Result, Timestamp, Watermark};
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
@@ -182,10 +182,11 @@ fn weighted(rows: &RecordBatch, weight: i64) -> RecordBatch {
 /// A hundred rows that come and a hundred that go again, over partitions of ten rows each, or all rows in one.
 fn partitions(criterion: &mut Criterion) {
     const CHANGES: usize = 100;
+    let three = Reach { rows: 3, ..Reach::default() };
     let cases = [
         ("first 10 of all", vec![], See::First(First::Rows(10))),
         ("first 3 by key", vec![0], See::First(First::Rows(3))),
-        ("3 around a change", vec![], See::Near { rows: 3 }),
+        ("3 around a change", vec![], See::Near(Near { back: three, ahead: Reach::default() })),
         ("all by key", vec![0], See::All),
     ];
     for state in [100_000, 1_000_000] {

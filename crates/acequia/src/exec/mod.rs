@@ -41,7 +41,9 @@ pub use keyed_state::{
 };
 pub use materialize::{MaterializeOperator, MaterializeSpec};
 pub use moving_bound::{BatchBound, Comparison, MovingBound, MovingBoundOperator, MovingBoundSpec};
-pub use partitions::{First, Gives, Number, PartitionsOperator, PartitionsSpec, Relation, See};
+pub use partitions::{
+    Distance, First, Gives, Near, Number, PartitionsOperator, PartitionsSpec, Reach, Relation, See,
+};
 pub use session_aggregate::{SessionAggregateOperator, SessionColumns, SessionSpec};
 pub use sharded::{Sharding, Shards};
 

@@ -93,6 +93,18 @@ impl RowPrefix {
     }
 }
 
+/// The least bytes after all that begin with these, if there are any.
+pub(super) fn after_all(first: &[u8]) -> Option<Vec<u8>> {
+    let mut next = first.to_vec();
+    while let Some(last) = next.pop() {
+        if let Some(last) = last.checked_add(1) {
+            next.push(last);
+            return Some(next);
+        }
+    }
+    None
+}
+
 /// A converter of these columns in this order.
 ///
 /// # Errors

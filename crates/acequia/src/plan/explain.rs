@@ -5,7 +5,7 @@ use super::node::{Description, Island, Node, OperatorNode, SourceLeaf};
 use super::recompute::Recomputed;
 use crate::exec::{
     DropDuplicatesSpec, Emit, Expiry, JoinEmit, JoinEviction, JoinSide, KeyedProcessor, MovingBound,
-    MovingBoundSpec, See, Shards, Variable, VariableKind,
+    MovingBoundSpec, Near, See, Shards, Variable, VariableKind,
 };
 use crate::functions::{AsofJoin, DropDuplicates, JoinTimes, TimeColumn};
 use acequia_core::OutputMode;
@@ -204,7 +204,9 @@ pub(super) fn recomputed(
     let keeps = match of.see {
         See::First(first) if !retracting => format!("the first rows of each partition: {first:?}"),
         See::First(first) => format!("all rows in order, of which it looks at the first: {first:?}"),
-        See::Near { rows } => format!("all rows in order, of which it looks at {rows} around each change"),
+        See::Near(near) => {
+            format!("all rows in order, of which it looks at {} around each change", around(near))
+        }
         See::All => "all rows".to_string(),
     };
     let evicts = match time {
@@ -220,6 +222,22 @@ pub(super) fn recomputed(
         ),
         grows: evicts.grows().filter(|_| !first_of_all),
     }
+}
+
+/// What a relation sees around a change.
+fn around(Near { back, ahead }: Near) -> String {
+    let both = |one: usize, other: usize| one.saturating_add(other);
+    let counted = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+    let rows = Some(both(back.rows, ahead.rows)).filter(|rows| *rows > 0).map(|rows| counted(rows, "row"));
+    let groups = back.groups.max(ahead.groups).map(|_| {
+        match both(back.groups.unwrap_or_default(), ahead.groups.unwrap_or_default()) {
+            0 => "peers".to_string(),
+            groups => counted(groups, "group"),
+        }
+    });
+    let range = back.distance.or(ahead.distance).map(|_| "a range of values".to_string());
+    let all: Vec<String> = [rows, groups, range].into_iter().flatten().collect();
+    if all.is_empty() { "no rows".to_string() } else { all.join(", ") }
 }
 
 /// A result that is kept, in a line.

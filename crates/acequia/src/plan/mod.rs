@@ -25,6 +25,7 @@ mod moving_bound;
 mod node;
 mod optimize;
 mod over;
+mod reach;
 mod recompute;
 mod refuse;
 mod relation;

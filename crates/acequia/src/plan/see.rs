@@ -4,21 +4,21 @@
 //! |---|---|
 //! | ORDER BY with LIMIT k OFFSET m | the first k + m |
 //! | windows of `row_number`, `rank`, `dense_rank`, and a filter for the first k by one of them | the first k |
-//! | windows of LAG, LEAD and of functions over ROWS frames with two ends | those around a change |
+//! | windows of LAG, LEAD and of functions over frames with two ends | those around a change |
 //! | other windows | all |
 //!
 //! A function over a frame may take rows back out of its sum as the frame moves on, so that floats keep traces of rows
 //! that have left. Such a sum depends on where one begins, so it begins at the first row always: these see all.
 
-use crate::exec::{First, Number, See};
+use super::reach;
+use crate::exec::{First, Near, Number, See};
 use acequia_core::{Error, Result};
 use arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
-use datafusion::logical_expr::expr::{NullTreatment, WindowFunction};
+use datafusion::logical_expr::expr::WindowFunction;
 use datafusion::logical_expr::utils::split_conjunction;
 use datafusion::logical_expr::{
     BinaryExpr, Expr, ExprSchemable, FetchType, Filter, Limit, LogicalPlan, Operator, SkipType, Sort, Window,
-    WindowFrameBound, WindowFrameUnits,
 };
 
 /// What a LIMIT sees, down to the ORDER BY that it counts by.
@@ -133,91 +133,49 @@ fn number(function: &WindowFunction) -> Option<Number> {
 
 /// What windows see, down to those of this input, which all have the same partitions.
 pub(super) fn of_windows(plan: &LogicalPlan, input: &LogicalPlan) -> See {
-    let mut reach = Reach::default();
-    let mut order = None;
+    let mut near = Near::default();
+    let mut first: Option<WindowFunction> = None;
     let mut node = plan;
     while let LogicalPlan::Window(window) = node
         && !std::ptr::eq(node, input)
     {
         for function in window.window_expr.iter().map(function) {
-            let Some(function) = function else { return See::All };
-            let Some(own) = Reach::of(&function, &window.input) else { return See::All };
-            if *order.get_or_insert_with(|| function.params.order_by.clone()) != function.params.order_by {
+            let Some(function) = function.filter(|function| is_local(function, input)) else {
+                return See::All;
+            };
+            let Some(own) = reach::of(&function, &window.input) else { return See::All };
+            let first = first.get_or_insert_with(|| function.clone());
+            let (one, other) = (&first.params, &function.params);
+            if one.order_by != other.order_by || one.partition_by != other.partition_by {
                 return See::All;
             }
-            reach = reach.and(own);
+            near = reach::both(near, own);
         }
         node = &window.input;
     }
-    // A row that looks back to a change is given anew, with what it sees ahead, and the other way round.
-    reach.back.checked_add(reach.ahead).map_or(See::All, |rows| See::Near { rows })
+    See::Near(near)
 }
 
-/// How many rows before and after a row its values depend on.
-#[derive(Default)]
-struct Reach {
-    back: usize,
-    ahead: usize,
-}
-
-impl Reach {
-    fn of(function: &WindowFunction, input: &LogicalPlan) -> Option<Self> {
-        let name = function.fun.name();
-        if name == "lag" || name == "lead" {
-            let respects_nulls = function.params.null_treatment != Some(NullTreatment::IgnoreNulls);
-            let back = if name == "lag" { offset(function)? } else { offset(function)?.checked_neg()? };
-            return respects_nulls.then_some(()).and_then(|()| Self::to(back));
-        }
-        let frame = &function.params.window_frame;
-        if frame.units != WindowFrameUnits::Rows || !is_exact(function, input) {
-            return None;
-        }
-        Some(Self::of_bound(&frame.start_bound)?.and(Self::of_bound(&frame.end_bound)?))
-    }
-
-    /// So many rows back, or ahead.
-    fn to(back: i64) -> Option<Self> {
-        let rows = usize::try_from(back.unsigned_abs()).ok()?;
-        Some(if back < 0 { Self { back: 0, ahead: rows } } else { Self { back: rows, ahead: 0 } })
-    }
-
-    fn of_bound(bound: &WindowFrameBound) -> Option<Self> {
-        let (rows, sign) = match bound {
-            WindowFrameBound::CurrentRow => return Some(Self::default()),
-            WindowFrameBound::Preceding(ScalarValue::UInt64(Some(rows))) => (rows, 1),
-            WindowFrameBound::Following(ScalarValue::UInt64(Some(rows))) => (rows, -1),
-            _ => return None,
-        };
-        Self::to(i64::try_from(*rows).ok()? * sign)
-    }
-
-    fn and(self, other: Self) -> Self {
-        Self { back: self.back.max(other.back), ahead: self.ahead.max(other.ahead) }
-    }
-}
-
-/// The offset of LAG or LEAD.
-fn offset(function: &WindowFunction) -> Option<i64> {
-    match function.params.args.get(1) {
-        None => Some(1),
-        Some(Expr::Literal(value, _)) => match value.cast_to(&DataType::Int64) {
-            Ok(ScalarValue::Int64(offset)) => offset,
-            _ => None,
-        },
-        Some(_) => None,
-    }
+/// Whether a function's values depend on rows of the input alone, and not on how they are come by.
+fn is_local(function: &WindowFunction, input: &LogicalPlan) -> bool {
+    let params = &function.params;
+    let order = params.order_by.iter().map(|by| &by.expr);
+    let mut exprs =
+        params.args.iter().chain(&params.partition_by).chain(order).chain(params.filter.as_deref());
+    let of_input = exprs.all(|expr| expr.column_refs().iter().all(|c| input.schema().has_column(c)));
+    of_input && is_exact(function, input)
 }
 
 /// Whether the value over a frame does not depend on how it was come by.
 fn is_exact(function: &WindowFunction, input: &LogicalPlan) -> bool {
+    let of_type = |is: fn(&DataType) -> bool| {
+        let arg = function.params.args.first().map(|arg| arg.get_type(input.schema()));
+        arg.is_some_and(|data_type| data_type.is_ok_and(|data_type| is(&data_type)))
+    };
     match function.fun.name() {
-        "count" | "min" | "max" | "first_value" | "last_value" | "nth_value" => true,
-        "sum" => function.params.args.first().is_some_and(|arg| {
-            arg.get_type(input.schema()).is_ok_and(|data_type| {
-                data_type.is_integer()
-                    || matches!(data_type, DataType::Decimal128(_, _) | DataType::Decimal256(_, _))
-            })
-        }),
+        "lag" | "lead" | "count" | "min" | "max" | "first_value" | "last_value" | "nth_value" => true,
+        "sum" => of_type(|data_type| data_type.is_integer() || data_type.is_decimal()),
+        "avg" => of_type(DataType::is_decimal),
         _ => false,
     }
 }

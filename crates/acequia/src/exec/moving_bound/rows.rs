@@ -7,7 +7,7 @@
 //! place between keys.
 
 use crate::exec::delta::Delta;
-use crate::exec::row_bytes::RowBytes;
+use crate::exec::row_bytes::{RowBytes, after_all};
 use crate::exec::rows_table::RowsTable;
 use acequia_core::state::{TableDef, TableDelta};
 use acequia_core::{Error, OperatorId, Result};
@@ -38,14 +38,7 @@ impl Cut {
         if !above {
             return Self::Below(value.into());
         }
-        let mut next = value.to_vec();
-        while let Some(last) = next.pop() {
-            if let Some(last) = last.checked_add(1) {
-                next.push(last);
-                return Self::Below(next.into());
-            }
-        }
-        Self::Highest
+        after_all(value).map_or(Self::Highest, |first| Self::Below(first.into()))
     }
 
     /// Whether a key comes before this place.

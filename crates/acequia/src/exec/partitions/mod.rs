@@ -15,7 +15,7 @@
 //! | `All` | partitions that changed | rows, by partition | the rows of these partitions |
 //! | `First` | the first rows of partitions, where these changed | rows in order | changes x log + touched partitions x first rows |
 //! | `First`, no row is taken back | the same | the first rows of partitions | changes + touched partitions x first rows |
-//! | `Near` | rows at most so far from a change | rows in order | changes x (log + distance) |
+//! | `Near` | rows around a change, as far as one decides on the other | rows in order | changes x log + the rows seen |
 //!
 //! In place of the last kind's relation there may be [`Number`]s: the operator gives the first rows with these.
 //!
@@ -29,7 +29,11 @@
 //! rows: a global aggregate has a row over nothing.
 
 mod all;
+mod near;
 mod ordered;
+mod reach;
+#[cfg(test)]
+mod reach_tests;
 #[cfg(test)]
 mod tests;
 mod top;
@@ -45,6 +49,7 @@ use arrow::array::{BooleanArray, RecordBatch};
 use arrow::compute::{SortOptions, concat_batches, filter_record_batch};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use ordered::OrderedRows;
+pub use reach::{Distance, Reach};
 use std::sync::Arc;
 use top::TopRows;
 
@@ -103,17 +108,23 @@ impl PartitionsSpec {
 }
 
 /// Which rows of a partition a relation has to see.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub enum See {
     /// All of them.
     All,
     /// The first ones.
     First(First),
-    /// Those that are at most so many rows away from one that changed.
-    Near {
-        /// How many.
-        rows: usize,
-    },
+    /// Those around one that changed.
+    Near(Near),
+}
+
+/// How far away the rows are that decide on what a relation gives for one.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Near {
+    /// Of those before it.
+    pub back: Reach,
+    /// Of those after it.
+    pub ahead: Reach,
 }
 
 /// The first rows of a partition.
@@ -269,7 +280,7 @@ impl PartitionsOperator {
                 return Err(Error::internal("numbers of rows that are not the first, or may be taken back"));
             }
             See::All => Box::new(AllRows::try_new(&spec)?),
-            See::First(_) | See::Near { .. } => Box::new(OrderedRows::try_new(&spec)?),
+            See::First(_) | See::Near(_) => Box::new(OrderedRows::try_new(&spec)?),
         };
         Ok(Self { spec, gives, schema, kept, pending: Vec::new(), late: 0, in_batch: false })
     }

@@ -15,18 +15,19 @@ use crate::exec::rows_table::RowsTable;
 use acequia_core::state::{TableDef, TableDelta};
 use acequia_core::{Error, Result};
 use arrow::array::{Array, RecordBatch};
+use arrow::compute::SortOptions;
 use arrow::row::Rows;
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Bound::{Excluded, Included, Unbounded};
+use std::ops::Bound::{Included, Unbounded};
 
-type Key = Box<[u8]>;
+pub(super) type Key = Box<[u8]>;
 
 /// What is known of a row beside its columns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Entry {
-    weight: i64,
+pub(super) struct Entry {
+    pub(super) weight: i64,
     /// The length of what is compared of its key before ties.
-    ordered: u32,
+    pub(super) ordered: u32,
 }
 
 /// What a node of the B-tree costs for each of its entries, as far as one can tell.
@@ -36,30 +37,37 @@ const ENTRY_BYTES: usize = 48;
 pub(super) struct OrderedRows {
     see: See,
     time: Option<TimeKey>,
-    whole: RowBytes,
+    pub(super) whole: RowBytes,
     /// Of the first columns: those of the partition, and also those of the order.
     partition: Option<RowPrefix>,
-    ordered: Option<RowPrefix>,
-    rows: BTreeMap<Key, Entry>,
+    pub(super) ordered: Option<RowPrefix>,
+    /// The column of the order, where it is one.
+    pub(super) order_column: Option<(usize, SortOptions)>,
+    pub(super) rows: BTreeMap<Key, Entry>,
     key_bytes: usize,
     by_time: BTreeMap<i64, BTreeSet<Key>>,
-    saved: RowsTable,
+    pub(super) saved: RowsTable,
 }
 
 /// Rows as keys, and where their parts end.
-struct Keys {
+pub(super) struct Keys {
     whole: Rows,
     partition: Vec<usize>,
     ordered: Vec<usize>,
 }
 
 impl Keys {
-    fn key(&self, row: usize) -> &[u8] {
+    pub(super) fn key(&self, row: usize) -> &[u8] {
         self.whole.row(row).data()
     }
 
-    fn partition(&self, row: usize) -> &[u8] {
+    pub(super) fn partition(&self, row: usize) -> &[u8] {
         &self.key(row)[..self.partition[row]]
+    }
+
+    /// The partition and the values of the order.
+    pub(super) fn value(&self, row: usize) -> &[u8] {
+        &self.key(row)[..self.ordered[row]]
     }
 }
 
@@ -68,7 +76,8 @@ impl OrderedRows {
         let order = spec.all_columns();
         let of_partition = order.iter().filter(|(column, _)| spec.partition.contains(column)).count();
         let of_order = spec.order.iter().filter(|(column, _)| !spec.partition.contains(column));
-        let ordered = of_partition + of_order.map(|(column, _)| column).collect::<BTreeSet<_>>().len();
+        let of_order: BTreeMap<usize, SortOptions> = of_order.copied().collect();
+        let ordered = of_partition + of_order.len();
         let whole = RowBytes::try_new(&spec.schema, &order)?;
         Ok(Self {
             see: spec.see,
@@ -76,6 +85,7 @@ impl OrderedRows {
             partition: whole.prefix(of_partition)?,
             ordered: whole.prefix(ordered)?,
             whole,
+            order_column: of_order.into_iter().next().filter(|_| ordered == of_partition + 1),
             rows: BTreeMap::new(),
             key_bytes: 0,
             by_time: BTreeMap::new(),
@@ -83,7 +93,7 @@ impl OrderedRows {
         })
     }
 
-    fn keys(&self, rows: &RecordBatch) -> Result<Keys> {
+    pub(super) fn keys(&self, rows: &RecordBatch) -> Result<Keys> {
         let ends = |prefix: &Option<RowPrefix>| match prefix {
             Some(prefix) => Ok(prefix.encode(rows)?.iter().map(|prefix| prefix.data().len()).collect()),
             None => Ok::<_, Error>(vec![0; rows.num_rows()]),
@@ -93,7 +103,7 @@ impl OrderedRows {
     }
 
     /// Adds weights to rows.
-    fn apply(&mut self, delta: &Delta, keys: &Keys) -> Result<()> {
+    pub(super) fn apply(&mut self, delta: &Delta, keys: &Keys) -> Result<()> {
         let times = self.time.as_ref().map(|time| times_in(delta.rows.column(time.column), time.field));
         let times = times.transpose()?;
         for (row, weight) in delta.weights.iter().enumerate() {
@@ -166,7 +176,7 @@ impl OrderedRows {
     }
 
     /// The same, with copies in place of weights.
-    fn decode_copies(&self, keys: &[(&[u8], i64)]) -> Result<RecordBatch> {
+    pub(super) fn decode_copies(&self, keys: &[(&[u8], i64)]) -> Result<RecordBatch> {
         self.decode(keys)?.copies()
     }
 
@@ -198,72 +208,13 @@ impl OrderedRows {
         }
         Ok(seen)
     }
-
-    /// Applies changes, and gives the rows around them.
-    fn change_near(&mut self, distance: usize, delta: Delta, durable: bool) -> Result<Seen> {
-        let keys = self.keys(&delta.rows)?;
-        self.apply(&delta, &keys)?;
-        let changed = (0..delta.len()).map(|row| (keys.key(row), delta.weights[row]));
-        let changed: BTreeMap<&[u8], i64> = changed.collect();
-        let mut regions: BTreeMap<&[u8], &[u8]> = BTreeMap::new();
-        for row in 0..delta.len() {
-            let (key, partition) = (keys.key(row), keys.partition(row));
-            let back = self.rows.range::<[u8], _>((Unbounded, Excluded(key))).rev();
-            let from = walk(back, partition, distance, &changed).unwrap_or(key);
-            let on = self.rows.range::<[u8], _>((Excluded(key), Unbounded));
-            let to = walk(on, partition, distance, &changed).unwrap_or(key);
-            let end = regions.entry(from).or_insert(to);
-            *end = (*end).max(to);
-        }
-        let mut after: BTreeMap<&[u8], i64> = BTreeMap::new();
-        for (from, to) in regions {
-            let range = self.rows.range::<[u8], _>((Included(from), Included(to)));
-            after.extend(range.map(|(key, entry)| (key.as_ref(), entry.weight)));
-        }
-        let mut before = after.clone();
-        for (key, weight) in &changed {
-            let entry = before.entry(key).or_default();
-            *entry -= weight;
-        }
-        let seen = |rows: BTreeMap<&[u8], i64>| {
-            self.decode_copies(&rows.into_iter().filter(|(_, weight)| *weight > 0).collect::<Vec<_>>())
-        };
-        let seen = Seen { before: seen(before)?, after: seen(after)? };
-        if durable {
-            self.saved.changed(&delta)?;
-        }
-        Ok(seen)
-    }
-}
-
-/// The last key on a way that leaves so many rows behind which did not change, and does not leave the partition. It ends
-/// at another change, which has a way of its own: else each of many would walk over all others.
-fn walk<'a>(
-    way: impl Iterator<Item = (&'a Key, &'a Entry)>,
-    partition: &[u8],
-    distance: usize,
-    changed: &BTreeMap<&[u8], i64>,
-) -> Option<&'a [u8]> {
-    let mut behind = 0_usize;
-    let mut last = None;
-    for (key, entry) in way.take_while(|(key, _)| key.starts_with(partition)) {
-        if behind >= distance {
-            break;
-        }
-        last = Some(key.as_ref());
-        if changed.contains_key(key.as_ref()) {
-            break;
-        }
-        behind = behind.saturating_add(entry.weight.max(0) as usize);
-    }
-    last
 }
 
 impl Kept for OrderedRows {
     fn change(&mut self, delta: Delta, durable: bool) -> Result<Seen> {
         match self.see {
             See::First(first) => self.change_first(first, delta, durable),
-            See::Near { rows } => self.change_near(rows, delta, durable),
+            See::Near(near) => self.change_near(&near, delta, durable),
             See::All => Err(Error::internal("rows in order of which all are seen")),
         }
     }

@@ -16,25 +16,29 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// A query over the table `t`.
-struct Sql {
-    query: &'static str,
+pub(super) struct Sql {
+    query: String,
     context: SessionContext,
     schema: SchemaRef,
 }
 
 impl Sql {
     fn new(query: &'static str) -> Self {
-        let context = context(&batch(&[]));
-        let frame = block_on(context.sql(query)).unwrap();
-        let schema = Arc::new(frame.schema().as_arrow().clone());
-        Self { query, context, schema }
+        Self::over(query, &batch(&[]))
     }
 
-    fn answer(&self, rows: RecordBatch) -> Vec<RecordBatch> {
+    pub(super) fn over(query: &str, rows: &RecordBatch) -> Self {
+        let context = context(rows);
+        let frame = block_on(context.sql(query)).unwrap();
+        let schema = Arc::new(frame.schema().as_arrow().clone());
+        Self { query: query.to_string(), context, schema }
+    }
+
+    pub(super) fn answer(&self, rows: RecordBatch) -> Vec<RecordBatch> {
         let table = MemTable::try_new(rows.schema(), vec![vec![rows]]).unwrap();
         self.context.deregister_table("t").unwrap();
         self.context.register_table("t", Arc::new(table)).unwrap();
-        block_on(async { self.context.sql(self.query).await.unwrap().collect().await.unwrap() })
+        block_on(async { self.context.sql(&self.query).await.unwrap().collect().await.unwrap() })
     }
 }
 
@@ -204,8 +208,19 @@ fn no_row_and_its_own_retraction(output: &[RecordBatch]) {
 
 const ORDER: &[(usize, bool)] = &[(2, true), (1, false), (0, false), (4, false), (3, false)];
 
+const NOTHING: Reach = Reach { rows: 0, groups: None, distance: None };
+const ROWS_1: Reach = Reach { rows: 1, ..NOTHING };
+const ROWS_2: Reach = Reach { rows: 2, ..NOTHING };
+const ROWS_3: Reach = Reach { rows: 3, ..NOTHING };
+const PEERS: Reach = Reach { groups: Some(0), ..NOTHING };
+
+/// Values not farther than this, and peers.
+const fn within(units: i128) -> Reach {
+    Reach { distance: Some(Distance::Units(units)), ..PEERS }
+}
+
 /// Every order that counts rows names all columns, so that nothing is left open.
-const CASES: [Case; 14] = [
+const CASES: [Case; 19] = [
     Case {
         query: "SELECT *, row_number() OVER (PARTITION BY k ORDER BY v DESC, f, t, s) AS n,
             sum(v) OVER (PARTITION BY k ORDER BY v DESC, f, t, s ROWS BETWEEN 2 PRECEDING AND 1 FOLLOWING) AS r,
@@ -279,7 +294,7 @@ const CASES: [Case; 14] = [
             lead(f) OVER (PARTITION BY k ORDER BY v DESC, f, t, s) AS n FROM t",
         partition: &[0],
         order: ORDER,
-        see: See::Near { rows: 3 },
+        see: See::Near(Near { back: ROWS_2, ahead: ROWS_1 }),
     },
     Case {
         query: "SELECT *, sum(v) OVER (ORDER BY v DESC, f, k, t, s ROWS BETWEEN 2 PRECEDING AND 1 FOLLOWING) AS r,
@@ -287,13 +302,59 @@ const CASES: [Case; 14] = [
             count(k) OVER (ORDER BY v DESC, f, k, t, s ROWS BETWEEN 3 PRECEDING AND 2 PRECEDING) AS c FROM t",
         partition: &[],
         order: ORDER,
-        see: See::Near { rows: 6 },
+        see: See::Near(Near { back: ROWS_3, ahead: ROWS_3 }),
     },
     Case {
         query: "SELECT *, min(v) OVER (PARTITION BY f ORDER BY v DESC, k, t, s ROWS 0 PRECEDING) AS r FROM t",
         partition: &[1],
         order: &[(2, true), (0, false), (4, false), (3, false)],
-        see: See::Near { rows: 0 },
+        see: See::Near(Near { back: NOTHING, ahead: NOTHING }),
+    },
+    Case {
+        query: "SELECT *, sum(v) OVER (PARTITION BY k ORDER BY t RANGE INTERVAL '7 seconds' PRECEDING) AS r,
+            max(f) OVER (PARTITION BY k ORDER BY t RANGE BETWEEN INTERVAL '9 seconds' PRECEDING
+                AND INTERVAL '2 seconds' PRECEDING) AS m FROM t",
+        partition: &[0],
+        order: &[(4, false)],
+        see: See::Near(Near { back: within(9_000_000), ahead: PEERS }),
+    },
+    Case {
+        query: "SELECT *, count(k) OVER (ORDER BY t DESC RANGE BETWEEN INTERVAL '3 seconds' PRECEDING
+            AND INTERVAL '1 second' FOLLOWING) AS r FROM t",
+        partition: &[],
+        order: &[(4, true)],
+        see: See::Near(Near { back: within(3_000_000), ahead: within(1_000_000) }),
+    },
+    Case {
+        query: "SELECT *, count(k) OVER (PARTITION BY k ORDER BY f RANGE BETWEEN 0.5 PRECEDING AND 1.5 FOLLOWING) AS r,
+            min(v) OVER (PARTITION BY k ORDER BY f RANGE CURRENT ROW) AS m FROM t",
+        partition: &[0],
+        order: &[(1, false)],
+        see: See::Near(Near {
+            back: Reach { distance: Some(Distance::Float(0.5)), ..PEERS },
+            ahead: Reach { distance: Some(Distance::Float(1.5)), ..PEERS },
+        }),
+    },
+    Case {
+        query: "SELECT *, sum(v) OVER (PARTITION BY f ORDER BY v DESC, k GROUPS BETWEEN 1 PRECEDING AND 2 FOLLOWING) AS r,
+            count(*) OVER (PARTITION BY f ORDER BY v DESC, k GROUPS BETWEEN 2 PRECEDING AND 1 PRECEDING) AS c FROM t",
+        partition: &[1],
+        order: &[(2, true), (0, false)],
+        see: See::Near(Near {
+            back: Reach { groups: Some(2), ..NOTHING },
+            ahead: Reach { groups: Some(2), ..NOTHING },
+        }),
+    },
+    Case {
+        query: "SELECT t, count(*) OVER (ORDER BY t RANGE BETWEEN CURRENT ROW AND INTERVAL '4 seconds' FOLLOWING) AS r,
+            sum(v) OVER (ORDER BY t GROUPS 1 PRECEDING) AS g,
+            lag(t, 2) OVER (ORDER BY t) AS l FROM t",
+        partition: &[],
+        order: &[(4, false)],
+        see: See::Near(Near {
+            back: Reach { rows: 2, groups: Some(1), distance: None },
+            ahead: within(4_000_000),
+        }),
     },
 ];
 
@@ -423,7 +484,7 @@ fn final_partitions_are_given_once_and_leave() {
     const NUMBERED: &str =
         "SELECT *, row_number() OVER (PARTITION BY t ORDER BY v, k, f, s) AS n FROM t QUALIFY n <= 4";
     let order = &[(2, false), (0, false), (1, false), (3, false)];
-    let sees = [See::All, See::First(First::Rows(4)), See::Near { rows: 9 }];
+    let sees = [See::All, See::First(First::Rows(4)), See::Near(Near { back: ROWS_3, ahead: ROWS_3 })];
     for seed in 0..12 {
         let mut rng = SmallRng::seed_from_u64(seed);
         // Where no row is taken back, the first rows may come with numbers instead.
@@ -490,7 +551,12 @@ impl Relation for Same {
 
 #[test]
 fn many_changes_of_one_partition_do_not_walk_over_each_other() {
-    let case = Case { query: "", partition: &[], order: ORDER, see: See::Near { rows: 1 } };
+    let case = Case {
+        query: "",
+        partition: &[],
+        order: ORDER,
+        see: See::Near(Near { back: ROWS_1, ahead: NOTHING }),
+    };
     let relation = Box::new(Same(batch(&[]).schema()));
     let mut operator = PartitionsOperator::try_new(case.spec(false), Gives::Relation(relation)).unwrap();
     let rows: Vec<Row> = (0..50_000).map(|i| (Some(i), None, i, Some(i))).collect();
