@@ -1,8 +1,10 @@
-//! What a micro-batch costs: of one row, from a million rows to one, as the state grows; and what a group costs.
+//! What a micro-batch costs: of one row, from a million rows to one, as the state grows; and what groups and the rows of
+//! a join cost in memory.
 //!
 //! ```text
 //! cargo bench --bench batches                    # up to 10 million groups
 //! cargo bench --bench batches -- --groups 50     # up to 50 million
+//! cargo bench --bench batches -- --only memory   # no times
 //! ```
 //! Times are medians of whole batches, from asking the source to forgetting what is committed. The checkpoint is in the
 //! directory for temporary files, on local disk.
@@ -20,18 +22,27 @@ use std::sync::{Arc, Mutex};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// What a child process is asked for.
+const GROUPS: &str = "--memory-of-groups";
+const JOIN: &str = "--memory-of-join";
+
 #[tokio::main]
 async fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    if let Some(groups) = number(&arguments, "--memory") {
-        return memory_of(groups).await;
+    if let Some(groups) = number(&arguments, GROUPS) {
+        return memory_of_groups(groups).await;
+    }
+    if let Some(rows) = number(&arguments, JOIN) {
+        return memory_of_join(rows).await;
     }
     let millions = number(&arguments, "--groups").unwrap_or(10);
     let directory = std::env::temp_dir().join(format!("acequia-batches-{}", std::process::id()));
-    one_row(&directory).await?;
-    shrinking_batches().await?;
-    growing_state(millions).await?;
-    memory_of_groups(millions)?;
+    if arguments.iter().all(|argument| argument != "memory") {
+        one_row(&directory).await?;
+        shrinking_batches().await?;
+        growing_state(millions).await?;
+    }
+    memory(millions)?;
     match std::fs::remove_dir_all(&directory) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
         _ => Ok(()),
@@ -174,37 +185,70 @@ async fn growing_state(millions: u64) -> Result<()> {
 }
 
 /// Each in a process of its own: freed memory of one would be used by the next.
-fn memory_of_groups(millions: u64) -> Result<()> {
+fn memory(millions: u64) -> Result<()> {
+    let child = |what: &str, number: u64| {
+        let mut child = Command::new(std::env::current_exe()?);
+        match child.args([what, &number.to_string()]).status()?.success() {
+            true => Ok(()),
+            false => Err(Error::internal("the process that holds the state has failed")),
+        }
+    };
     println!("\na count and a sum by a BIGINT key");
     println!("{:>12} {:>18} {:>22}", "groups", "bytes a group", "(as the operator says)");
     for groups in [1, 10, 50].into_iter().filter(|m| *m <= millions).map(|m| m * 1_000_000) {
-        let mut child = Command::new(std::env::current_exe()?);
-        if !child.args(["--memory", &groups.to_string()]).status()?.success() {
-            return Err(Error::internal("the process that holds the groups has failed"));
-        }
+        child(GROUPS, groups)?;
+    }
+    println!("\na join of two streams by a BIGINT key, rows of 24 bytes, each with one partner");
+    println!("{:>12} {:>18} {:>22}", "rows a side", "of Arrow's bytes", "(as the operator says)");
+    for rows in [1_000_000, 10_000_000] {
+        child(JOIN, rows)?;
     }
     Ok(())
 }
 
-async fn memory_of(groups: u64) -> Result<()> {
-    let before = resident();
+async fn memory_of_groups(groups: u64) -> Result<()> {
     let text = format!(
         "{}INSERT INTO b SELECT value AS k, count(*) AS n, sum(value) AS v FROM r GROUP BY 1 EMIT UPDATE",
         rate(100_000, groups)
     );
+    let (resident, state) = memory_of(&text).await?;
+    let per_group = |bytes: u64| bytes as f64 / groups as f64;
+    println!("{groups:>12} {:>18.0} {:>22.0}", per_group(resident), per_group(state));
+    Ok(())
+}
+
+async fn memory_of_join(rows: u64) -> Result<()> {
+    let side = |name: &str| {
+        format!(
+            "CREATE STREAM {name} (value BIGINT, timestamp TIMESTAMP, price AS value % 1000)
+             WITH (connector = 'rate', rows_per_batch = '100000', num_rows = '{rows}');"
+        )
+    };
+    let text = format!(
+        "{}{}CREATE SINK b WITH (connector = 'blackhole');
+         INSERT INTO b SELECT l.*, r.timestamp AS t, r.price AS p FROM l JOIN r ON l.value = r.value",
+        side("l"),
+        side("r")
+    );
+    let (resident, state) = memory_of(&text).await?;
+    let of_arrow = |bytes: u64| bytes as f64 / (2 * 24 * rows) as f64;
+    println!("{rows:>12} {:>18.2} {:>22.2}", of_arrow(resident), of_arrow(state));
+    Ok(())
+}
+
+/// What the process holds after the last batch of a query, and what the query's operators say that they do.
+async fn memory_of(text: &str) -> Result<(u64, u64)> {
+    let before = resident();
     let peak = Arc::new(Peak::default());
     let listener: Arc<dyn StreamingQueryListener> = Arc::clone(&peak) as _;
     let session = Session::builder().listener(listener).build()?;
-    for output in session.sql(&text).await? {
+    for output in session.sql(text).await? {
         if let StatementOutput::Query(query) = output {
             query.await_termination().await?;
         }
     }
-    let per_group = |bytes: u64| bytes as f64 / groups as f64;
     let resident = peak.resident.load(Ordering::Relaxed).saturating_sub(before);
-    let state = peak.state.load(Ordering::Relaxed);
-    println!("{groups:>12} {:>18.0} {:>22.0}", per_group(resident), per_group(state));
-    Ok(())
+    Ok((resident, peak.state.load(Ordering::Relaxed)))
 }
 
 /// What was held after the last batch.

@@ -15,6 +15,7 @@ use acequia_core::{OutputMode, Result};
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, JoinType, ScalarValue};
 use datafusion::execution::{SessionState, SessionStateBuilder};
+use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::split_conjunction;
 use datafusion::logical_expr::{
     EmptyRelation, Expr, FetchType, Join, Limit, LogicalPlan, Projection, SkipType, Sort,
@@ -102,6 +103,7 @@ pub(super) fn optimize(
     mode: OutputMode,
 ) -> Result<LogicalPlan> {
     expect_scalars(&plan)?;
+    let plan = named_scalars(plan).map_err(from_datafusion)?;
     let plan = resolve_windows(plan).map_err(from_datafusion)?;
     let zone = state.config_options().execution.time_zone.clone();
     let plan = bind_batch_time(plan, time, zone.as_deref()).map_err(from_datafusion)?;
@@ -134,6 +136,28 @@ fn expect_scalars(plan: &LogicalPlan) -> Result<()> {
     });
     walked.map_err(from_datafusion)?;
     several.map_or(Ok(()), Err)
+}
+
+/// Gives the values of scalar subqueries a name that nothing else has. They become columns beside those of the query, and
+/// `HAVING max(id) = (SELECT max(id) FROM t)` would have two of one name.
+fn named_scalars(plan: LogicalPlan) -> datafusion::common::Result<LogicalPlan> {
+    let named = |expr: Expr| {
+        let Expr::ScalarSubquery(mut scalar) = expr else { return Ok(Transformed::no(expr)) };
+        let columns = scalar.subquery.schema().columns();
+        let [value] = &columns[..] else { return Ok(Transformed::no(Expr::ScalarSubquery(scalar))) };
+        let value = Expr::Column(value.clone()).alias("__value");
+        scalar.subquery =
+            Arc::new(LogicalPlan::Projection(Projection::try_new(vec![value], scalar.subquery)?));
+        Ok(Transformed::yes(Expr::ScalarSubquery(scalar)))
+    };
+    let plan = plan.transform_up_with_subqueries(|node| {
+        let names = NamePreserver::new(&node);
+        node.map_expressions(|expr| {
+            let name = names.save(&expr);
+            Ok(expr.transform_up(named)?.update_data(|expr| name.restore(expr)))
+        })
+    });
+    plan.map(|plan| plan.data)
 }
 
 /// DataFusion's rule, which would push a condition without columns, as one on `now()` alone, below an aggregate that has a

@@ -108,7 +108,7 @@ pub(super) fn bounds_over_changes() -> Error {
 /// A function that gives another value each time, over rows that are taken back later.
 pub(super) fn volatile_over_changes(mode: OutputMode) -> Error {
     Error::unsupported(format!(
-        "now(), random() and the like over the changing result of an aggregate would take back other rows than were given, in {mode} mode; compute them below the aggregate, or use EMIT COMPLETE"
+        "now(), random() and the like over rows that change or go again would take back other rows than were given, in {mode} mode; compute them where rows only come, as in a subquery below the aggregate, or use EMIT COMPLETE"
     ))
 }
 

@@ -167,7 +167,7 @@ impl RowStore {
 
     /// Bytes held.
     pub(super) fn bytes(&self) -> usize {
-        let heads = (self.by_key.capacity() + self.by_row.capacity()) * (size_of::<Head>() + 1);
+        let heads = self.by_key.allocation_size() + self.by_row.allocation_size();
         let times = if self.spec.time.is_some() { self.rows.len() * size_of::<RowId>() } else { 0 };
         self.rows.bytes() + heads + times
     }
