@@ -136,9 +136,16 @@ impl Answer<'_> {
             OutputMode::Complete => vec![],
             _ => key_times(plan, &order.partition)?,
         };
-        let kept = match deciding(&times) {
-            Some((index, time)) => self.of_partitions(input, &order.partition[index], time).await?,
-            None => self.node(input).await?,
+        // In APPEND rows by event time are final once it is passed.
+        let ordered_by: Vec<Expr> = order.order.iter().take(1).map(|first| first.expr.clone()).collect();
+        let order_times = match self.mode {
+            OutputMode::Append => key_times(plan, &ordered_by)?,
+            _ => vec![],
+        };
+        let kept = match (deciding(&times), deciding(&order_times)) {
+            (Some((index, time)), _) => self.of_partitions(input, &order.partition[index], time).await?,
+            (None, Some((_, time))) => self.of_partitions(input, &ordered_by[0], time).await?,
+            (None, None) => self.node(input).await?,
         };
         let rows = self.run(kept).await?;
         let rows = ordered_table(input.schema(), rows, &order)?;

@@ -132,11 +132,14 @@ pub(super) fn moving_bound(condition: &str, spec: &MovingBoundSpec) -> Descripti
             "rows in the order of what is compared, until time has passed them",
             Eviction::By("now()".to_string()),
         ),
+        MovingBound::Watermark(_) => {
+            ("rows in the order of their time, until it is passed", Eviction::By("watermark".to_string()))
+        }
     };
     let emits = match &spec.bound {
         _ if spec.only_adds() => "rows once they pass",
         MovingBound::Row(_) => "changed rows that pass, and those between the old bound and the new",
-        MovingBound::Time(_) => "changed rows that pass, and those that time has passed",
+        _ => "changed rows that pass, and those that time has passed",
     };
     let text = format!("`{condition}`, keeps={keeps}, emits={emits}, evicted by={evicts}");
     Description { text, grows: evicts.grows() }

@@ -17,6 +17,7 @@ mod duplicates;
 mod event_times;
 mod explain;
 mod fingerprint;
+mod in_order;
 mod joins;
 mod keep;
 mod key;

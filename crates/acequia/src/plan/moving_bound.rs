@@ -224,12 +224,12 @@ impl BatchBound for TimeExpression {
 }
 
 /// Rows that are compared, as an operator takes them.
-struct Values {
-    rows: Rows,
-    island: Island,
-    schema: SchemaRef,
-    compared: usize,
-    retracting: bool,
+pub(super) struct Values {
+    pub(super) rows: Rows,
+    pub(super) island: Island,
+    pub(super) schema: SchemaRef,
+    pub(super) compared: usize,
+    pub(super) retracting: bool,
 }
 
 impl Builder<'_> {
@@ -290,7 +290,7 @@ impl Builder<'_> {
         }
     }
 
-    async fn values(&self, part: Part, value: &Expr) -> Result<Values> {
+    pub(super) async fn values(&self, part: Part, value: &Expr) -> Result<Values> {
         let retracting = part.change == Change::Retracting;
         let rows = Rows::of(part.plan, retracting, &[value])?;
         let template = self.template(&rows.weighted(retracting)?).await?;

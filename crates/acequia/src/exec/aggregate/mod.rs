@@ -45,7 +45,7 @@ use pane::{Pane, PaneRows};
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-pub(super) use time::{from_int64, times_in, to_int64};
+pub(super) use time::{from_int64, on_time, times_in, to_int64};
 
 /// The pane of a time; `None` for groups without one, which stay for ever.
 type PaneKey = Option<i64>;

@@ -1,9 +1,9 @@
 //! The event-time column of an aggregate's groups: which pane a row belongs to, and when a group is final.
 
 use acequia_core::{Error, Result, Timestamp, Watermark};
-use arrow::array::{Array, ArrayRef, AsArray, Int64Array, StructArray};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, StructArray};
 use arrow::buffer::NullBuffer;
-use arrow::compute::cast;
+use arrow::compute::{cast, filter_record_batch};
 use arrow::datatypes::{DataType, Fields, Int64Type, TimeUnit};
 use std::fmt;
 use std::sync::Arc;
@@ -184,6 +184,17 @@ pub(in crate::exec) fn times_in(column: &ArrayRef, field: Option<usize>) -> Resu
         }
         _ => to_int64(column),
     }
+}
+
+/// The rows whose time is not below the bound, and how many are.
+pub(in crate::exec) fn on_time(
+    rows: RecordBatch,
+    times: &Int64Array,
+    bound: i64,
+) -> Result<(RecordBatch, u64)> {
+    let on_time: BooleanArray = times.iter().map(|time| Some(time.is_none_or(|t| t >= bound))).collect();
+    let late = on_time.len() - on_time.true_count();
+    Ok(if late == 0 { (rows, 0) } else { (filter_record_batch(&rows, &on_time)?, late as u64) })
 }
 
 /// A time column as plain numbers in its own unit.

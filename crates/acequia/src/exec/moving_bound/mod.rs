@@ -1,4 +1,5 @@
-//! Rows on one side of a bound that moves: `price > (SELECT avg(price) FROM s)`, `t > now() - INTERVAL '1 hour'`.
+//! Rows on one side of a bound that moves: `price > (SELECT avg(price) FROM s)`, `t > now() - INTERVAL '1 hour'`, or times
+//! that the watermark has passed.
 //!
 //! Rows are kept in the order of what is compared. When the bound moves from p to q, only the rows between the two come
 //! or go:
@@ -11,6 +12,7 @@
 //! |---|---|---|---|
 //! | a relation of at most one row | both ways | all rows without NULL in what is compared; the bound | when taken back |
 //! | a function of the batch's time | forward | rows that it has not passed | when it passes them |
+//! | the watermark | forward | the same, without those that come late | the same |
 //!
 //! What time has passed stays so: such a row is given or dropped at once, and taking it back needs no state. If rows pass
 //! below a bound of time, they are only added. Rows are due in batches without data too, of which there are at most ten
@@ -27,12 +29,13 @@ mod tests;
 
 pub use spec::{BatchBound, Comparison, MovingBound, MovingBoundSpec};
 
+use super::aggregate::{from_int64, on_time, times_in};
 use super::delta::Delta;
 use super::row_bytes::converter;
-use super::{BatchContext, Operator, with_weight};
+use super::{BatchContext, Operator, TimeBound, with_weight};
 use acequia_core::state::{Stateful, TableDef, TableDelta};
 use acequia_core::{Error, Result, Timestamp, Watermark};
-use arrow::array::{Array, ArrayRef, RecordBatch};
+use arrow::array::{Array, ArrayRef, Int64Array, RecordBatch};
 use arrow::compute::SortOptions;
 use arrow::datatypes::{Schema, SchemaRef};
 use arrow::row::RowConverter;
@@ -60,25 +63,32 @@ pub struct MovingBoundOperator {
     bound: Bound,
     pending: [Vec<RecordBatch>; 2],
     due: Option<Timestamp>,
+    in_batch: bool,
+    late: u64,
 }
 
 /// The bound as it was in the last batch.
 enum Bound {
     Row(Box<CutRows>),
     Time(Arc<dyn BatchBound>),
+    Watermark(TimeBound),
 }
 
 impl MovingBoundOperator {
     /// The operator, with nothing in its state.
     ///
     /// # Errors
-    /// `Unsupported` for types that cannot be compared.
+    /// `Unsupported` for types that cannot be compared; `Internal` for rows that a watermark would let go again.
     pub fn try_new(spec: MovingBoundSpec) -> Result<Self> {
         let bound = match &spec.bound {
             MovingBound::Row(schema) => {
                 Bound::Row(Box::new(CutRows::try_new(spec.operator, TABLES[1], schema, 0)?))
             }
             MovingBound::Time(bound) => Bound::Time(Arc::clone(bound)),
+            MovingBound::Watermark(bound) if spec.only_adds() => Bound::Watermark(bound.clone()),
+            MovingBound::Watermark(_) => {
+                return Err(Error::internal("rows that are final once and may leave again"));
+            }
         };
         let given: Vec<usize> = (0..spec.given).collect();
         let output = Arc::new(spec.schema.project(&given)?);
@@ -92,7 +102,18 @@ impl MovingBoundOperator {
         }
         let rows = CutRows::try_new(spec.operator, TABLES[0], &kept, ordered_by)?;
         let converter = converter(&kept, &[(ordered_by, SortOptions::default())])?;
-        Ok(Self { rows, ordered_by, converter, bound, output, spec, pending: Default::default(), due: None })
+        Ok(Self {
+            rows,
+            ordered_by,
+            converter,
+            bound,
+            output,
+            spec,
+            pending: Default::default(),
+            due: None,
+            in_batch: false,
+            late: 0,
+        })
     }
 
     /// The changed rows of the batch.
@@ -147,9 +168,8 @@ impl MovingBoundOperator {
         crossed.plus(self.passing(changes, comparable, &now)?)
     }
 
-    /// The batch over a bound of time.
-    fn follow_time(&mut self, context: &BatchContext) -> Result<Delta> {
-        let now = self.cut_at_time(context.batch_time)?;
+    /// The batch over a bound that only rises.
+    fn follow_time(&mut self, now: Cut, context: &BatchContext) -> Result<Delta> {
         let mut passed = self.rows.take_before(&now, context.durable)?;
         if self.spec.comparison.passes_above() {
             passed.weights.iter_mut().for_each(|weight| *weight = -*weight);
@@ -159,7 +179,9 @@ impl MovingBoundOperator {
         let is_ahead = |row: &u32| !now.is_above(changes.key(*row as usize));
         let ahead: Vec<u32> = comparable.iter().copied().filter(is_ahead).collect();
         self.rows.apply(&changes, &ahead, context.durable)?;
-        self.due = self.next_due();
+        if matches!(self.bound, Bound::Time(_)) {
+            self.due = self.next_due();
+        }
         passed.plus(self.passing(changes, comparable, &now)?)
     }
 
@@ -184,6 +206,25 @@ impl MovingBoundOperator {
             return Err(Error::internal("a bound of time is no value"));
         }
         self.cut_at(&value)
+    }
+
+    fn cut_at_watermark(&self, watermark: Watermark) -> Result<Cut> {
+        let Bound::Watermark(bound) = &self.bound else {
+            return Err(Error::internal("the bound is no watermark"));
+        };
+        let Some(value) = bound.at(watermark)? else { return Ok(Cut::Lowest) };
+        let value = Int64Array::from_value(value, 1);
+        self.cut_at(&from_int64(&value, self.spec.schema.field(self.spec.compared).data_type())?)
+    }
+
+    /// The rows that the watermark has not passed when they come.
+    fn on_time(&mut self, watermark: Watermark, rows: RecordBatch) -> Result<RecordBatch> {
+        let Bound::Watermark(bound) = &self.bound else { return Ok(rows) };
+        let Some(bound) = bound.at(watermark)? else { return Ok(rows) };
+        let times = times_in(rows.column(self.spec.compared), None)?;
+        let (rows, late) = on_time(rows, &times, bound)?;
+        self.late += late;
+        Ok(rows)
     }
 
     /// The place of a value.
@@ -220,7 +261,7 @@ impl MovingBoundOperator {
     fn tables_of(&self) -> impl Iterator<Item = &CutRows> {
         let bound = match &self.bound {
             Bound::Row(row) => Some(row.as_ref()),
-            Bound::Time(_) => None,
+            Bound::Time(_) | Bound::Watermark(_) => None,
         };
         std::iter::once(&self.rows).chain(bound)
     }
@@ -231,16 +272,24 @@ impl Operator for MovingBoundOperator {
         Arc::clone(&self.output)
     }
 
-    fn push(&mut self, _context: &BatchContext, input: usize, batch: RecordBatch) -> Result<()> {
+    fn push(&mut self, context: &BatchContext, input: usize, batch: RecordBatch) -> Result<()> {
+        if !std::mem::replace(&mut self.in_batch, true) {
+            self.late = 0;
+        }
+        let batch = self.on_time(context.late_watermark, batch)?;
         let pending = self.pending.get_mut(input);
         pending.ok_or_else(|| Error::internal("an operator with two inputs"))?.push(batch);
         Ok(())
     }
 
     fn finish(&mut self, context: &BatchContext) -> Result<Vec<RecordBatch>> {
+        if !std::mem::take(&mut self.in_batch) {
+            self.late = 0;
+        }
         let Delta { rows, weights } = match self.bound {
             Bound::Row(_) => self.follow_row(context.durable)?,
-            Bound::Time(_) => self.follow_time(context)?,
+            Bound::Time(_) => self.follow_time(self.cut_at_time(context.batch_time)?, context)?,
+            Bound::Watermark(_) => self.follow_time(self.cut_at_watermark(context.watermark)?, context)?,
         };
         if weights.is_empty() {
             return Ok(Vec::new());
@@ -251,11 +300,12 @@ impl Operator for MovingBoundOperator {
     }
 
     fn late_rows(&self) -> u64 {
-        0
+        self.late
     }
 
-    fn wakes_at(&self, _watermark: Watermark) -> bool {
-        false
+    fn wakes_at(&self, watermark: Watermark) -> bool {
+        let passes = |first: &[u8]| self.cut_at_watermark(watermark).is_ok_and(|cut| cut.is_above(first));
+        matches!(self.bound, Bound::Watermark(_)) && self.rows.first().is_some_and(passes)
     }
 
     fn due_at(&self) -> Option<Timestamp> {

@@ -1,5 +1,6 @@
 //! What the planner says of a bound and of what is compared with it.
 
+use crate::exec::TimeBound;
 use acequia_core::{OperatorId, Result, Timestamp};
 use arrow::array::ArrayRef;
 use arrow::datatypes::SchemaRef;
@@ -58,6 +59,8 @@ pub enum MovingBound {
     Row(SchemaRef),
     /// From the batch's time.
     Time(Arc<dyn BatchBound>),
+    /// The watermark: rows are held until it has passed them. Those that come behind it are late.
+    Watermark(TimeBound),
 }
 
 /// What the planner says.
@@ -82,6 +85,6 @@ pub struct MovingBoundSpec {
 impl MovingBoundSpec {
     /// Whether rows are only given, since time makes ever more of them pass.
     pub fn only_adds(&self) -> bool {
-        matches!(self.bound, MovingBound::Time(_)) && !self.comparison.passes_above() && !self.retracting
+        !matches!(self.bound, MovingBound::Row(_)) && !self.comparison.passes_above() && !self.retracting
     }
 }
