@@ -17,7 +17,7 @@
 
 use crate::directives::Directives;
 use crate::event::Event;
-use crate::oracle::Oracle;
+use crate::oracle::{Fold, Oracle};
 use crate::script::{Script, ScriptOptions};
 use acequia::sql::{ParsedStatement, SourceStatement, Statement, split};
 use acequia::{NoConsole, Result, RetryPolicy, Session, Shards, StepSplit};
@@ -29,10 +29,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// When every run begins: 2026-01-01T00:00:00Z.
-const START: Timestamp = Timestamp(1_767_225_600_000_000);
+pub const START: Timestamp = Timestamp(1_767_225_600_000_000);
 
 /// How much time passes with every hand-over of rows.
-const TICK: Duration = Duration::from_secs(1);
+pub const TICK: Duration = Duration::from_secs(1);
 
 /// How many shards queries have after each restart, over and over; before the first it is one.
 const SHARDS: [usize; 4] = [4, 2, 1, 7];
@@ -88,6 +88,8 @@ pub struct Transcript {
     pub text: String,
     /// How many comparisons with the batch answer were made.
     pub checks: usize,
+    /// What each query gave that was compared, in the order in which they were started.
+    pub folds: Vec<Fold>,
 }
 
 /// Runs the statements of a text. `scratch` is an empty directory, for checkpoints.
@@ -120,8 +122,7 @@ pub async fn run(text: &str, scratch: &Path, variant: Variant) -> Result<Transcr
     let ran = run.statements(text).await;
     let stopped = run.script.stop(&mut |_| Ok(())).await;
     ran.and(stopped)?;
-    run.transcript.checks = run.oracle.checks();
-    Ok(run.transcript)
+    Ok(Transcript { checks: run.oracle.checks(), folds: run.oracle.folds(), ..run.transcript })
 }
 
 struct FileRun {

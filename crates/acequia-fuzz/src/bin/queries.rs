@@ -13,7 +13,7 @@ fn main() -> ExitCode {
     if words.first().is_some_and(|word| word == "show") {
         let Some(seed) = number(1, 0) else { return usage() };
         let case = Case::of(seed);
-        say(&format!("-- variant: {}\n{}", case.variant.name(), case.sql()));
+        say(&format!("{}{}", case.setting(), case.sql()));
         return ExitCode::SUCCESS;
     }
     let (Some(count), Some(first)) = (number(0, COUNT), number(1, 0)) else { return usage() };

@@ -1,11 +1,18 @@
 //! A query with the rows that it reads, and the way in which it runs.
 
 use super::relations::{CHANGING, COLUMNS, STREAMS, TABLE};
-use super::scope::{Generator, Type};
+use super::scope::Generator;
 use acequia_sqltest::variant::Variant;
 
 /// How far the watermark is behind, of streams that have one.
 const DELAY: &str = "ts - INTERVAL '10' SECOND";
+
+/// Of a hundred cases so many run with crashes too.
+const CRASHES: u32 = 25;
+
+/// About how many steps on the disk a run takes until its first batch, and for the batches of a step.
+const OPENING: usize = 40;
+const PER_STEP: usize = 30;
 
 /// Rows that come to streams as one micro-batch: texts in parentheses, by stream.
 pub(super) type Step = Vec<(String, Vec<String>)>;
@@ -25,6 +32,8 @@ pub struct Case {
     pub(super) changing: bool,
     pub(super) table: Vec<String>,
     pub(super) steps: Vec<Step>,
+    /// Before which of its steps on the disk each run dies over a checkpoint and a file sink; the last one lives.
+    pub(super) deaths: Vec<usize>,
 }
 
 impl Case {
@@ -37,10 +46,14 @@ impl Case {
                 break query;
             }
         };
-        let mode = generator.weighted(&[(7, "CHANGES"), (1, "UPDATE"), (1, "COMPLETE"), (1, "APPEND")]);
-        let variant = *generator.one_of(&Variant::ALL);
+        let mut mode = generator.weighted(&[(5, "CHANGES"), (2, "UPDATE"), (2, "COMPLETE"), (1, "APPEND")]);
+        if mode == "APPEND" && query.contains("now()") {
+            // What is out stays out there, and batch knows nothing of what has passed.
+            mode = "CHANGES";
+        }
         let shards = generator.chance(30).then(|| generator.count(2..=8));
-        let watermark = generator.chance(20);
+        // Versions of a stream are by its event time.
+        let watermark = generator.chance(20) || query.contains("SYSTEM_TIME");
         let table = generator.rows(0);
         let streams: Vec<&str> = STREAMS.into_iter().filter(|stream| reads(&query, stream)).collect();
         let mut steps: Vec<Step> = (0..generator.count(2..=5)).map(|n| generator.step(&streams, n)).collect();
@@ -48,7 +61,27 @@ impl Case {
         if changing {
             generator.take_rows_back(&mut steps);
         }
-        Self { query, mode, variant, shards, watermark, changing, table, steps }
+        let mut variant = *generator.one_of(&Variant::ALL);
+        let mut deaths = vec![];
+        if generator.chance(CRASHES) {
+            // A file sink takes nothing else, and its rows are compared with those of the statements as written.
+            mode = if mode == "APPEND" { mode } else { "CHANGES" };
+            variant = Variant::AsWritten;
+            deaths = generator.deaths(steps.len());
+        }
+        Self { query, mode, variant, shards, watermark, changing, table, steps, deaths }
+    }
+
+    /// What is not in the statements, as comments.
+    pub fn setting(&self) -> String {
+        let mut text = format!("-- variant: {}\n", self.variant.name());
+        if !self.deaths.is_empty() {
+            text += &format!(
+                "-- and into a file sink over a checkpoint; each run dies before one of its steps on the disk: {:?}\n",
+                self.deaths
+            );
+        }
+        text
     }
 
     /// The statements, which the variant runs as a test.
@@ -58,35 +91,24 @@ impl Case {
             sql += &format!("SET acequia.shards = {shards};\n");
         }
         sql += &format!("{} EMIT {};\n", self.query, self.mode);
-        for step in &self.steps {
-            let one = step.len() == 1;
-            if !one {
-                sql += "BEGIN;\n";
-            }
-            for (stream, rows) in step {
-                sql += &insert(stream, rows);
-            }
-            if !one {
-                sql += "COMMIT;\n";
+        sql += &self.steps.iter().flat_map(statements).collect::<String>();
+        sql
+    }
+
+    /// The same rows in tables, row by row, and the query after each: it has to be right for every split.
+    pub(super) fn as_tables(&self) -> String {
+        let mut sql = self.objects(false);
+        for (stream, rows) in self.steps.iter().flatten() {
+            for row in rows {
+                // Whether DataFusion runs the query depends little on rows that are gone.
+                sql += &insert(stream, &[without_op(row)]);
+                sql += &format!("{};\n", self.query);
             }
         }
         sql
     }
 
-    /// The same rows in tables: statements, of which the last is the query.
-    pub(super) fn as_tables(&self) -> Vec<String> {
-        let mut sql = self.objects(false);
-        for (stream, rows) in self.steps.iter().flatten() {
-            // Whether DataFusion runs the query depends little on which rows there are.
-            let rows: Vec<String> = rows.iter().map(|row| without_op(row)).collect();
-            sql += &insert(stream, &rows);
-        }
-        let mut statements: Vec<String> = sql.lines().map(str::to_string).collect();
-        statements.push(self.query.clone());
-        statements
-    }
-
-    fn objects(&self, streaming: bool) -> String {
+    pub(super) fn objects(&self, streaming: bool) -> String {
         let columns =
             COLUMNS.iter().map(|(name, _, sql)| format!("{name} {sql}")).collect::<Vec<_>>().join(", ");
         let mut sql = String::new();
@@ -125,6 +147,16 @@ fn insert(stream: &str, rows: &[String]) -> String {
     format!("INSERT INTO {stream} VALUES {};\n", rows.join(", "))
 }
 
+/// The statements of a step.
+pub(super) fn statements(step: &Step) -> Vec<String> {
+    let inserts = step.iter().map(|(stream, rows)| insert(stream, rows));
+    if step.len() == 1 {
+        return inserts.collect();
+    }
+    let (begin, commit) = ("BEGIN;\n".to_string(), "COMMIT;\n".to_string());
+    std::iter::once(begin).chain(inserts).chain([commit]).collect()
+}
+
 /// A row without what says whether it comes or goes.
 fn without_op(row: &str) -> String {
     match row.rsplit_once(", '") {
@@ -134,6 +166,17 @@ fn without_op(row: &str) -> String {
 }
 
 impl Generator {
+    /// Points somewhere in a run over so many steps, or soon after its start: in the recovery from the death before.
+    fn deaths(&mut self, steps: usize) -> Vec<usize> {
+        let count = self.weighted(&[(3, 1), (2, 2), (1, 4)]);
+        let anywhere = OPENING + steps * PER_STEP;
+        (0..count)
+            .map(
+                |n| if n > 0 && self.chance(60) { self.count(1..=OPENING) } else { self.count(1..=anywhere) },
+            )
+            .collect()
+    }
+
     /// Makes rows of the changing stream come and go: what comes may go in the same step or in a later one.
     fn take_rows_back(&mut self, steps: &mut [Step]) {
         let mut there: Vec<String> = vec![];
@@ -174,20 +217,5 @@ impl Generator {
             rows.push(row);
         }
         rows
-    }
-
-    fn row(&mut self, step: i64) -> String {
-        let values = COLUMNS.iter().map(|(name, data_type, _)| match data_type {
-            _ if self.chance(10) => "NULL".to_string(),
-            Type::Int if *name == "k" => self.number(0..=3).to_string(),
-            Type::Int => self.number(-2..=6).to_string(),
-            Type::Float => format!("{}.{}", self.number(-1..=3), self.one_of(&["0", "5"])),
-            Type::Text => self.literal(Type::Text),
-            Type::Time => {
-                let second = 60 + step * 10 + self.number(-25..=10);
-                format!("'2026-01-01 00:{:02}:{:02}'", second / 60, second % 60)
-            }
-        });
-        format!("({})", values.collect::<Vec<_>>().join(", "))
     }
 }

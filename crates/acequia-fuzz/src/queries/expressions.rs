@@ -54,15 +54,6 @@ impl Generator {
         }
     }
 
-    pub(super) fn literal(&mut self, data_type: Type) -> String {
-        match data_type {
-            Type::Int => self.number(-1..=5).to_string(),
-            Type::Float => format!("{}.5", self.number(0..=3)),
-            Type::Text => format!("'{}'", self.one_of(&["", "x", "y", "z"])),
-            Type::Time => format!("TIMESTAMP '2026-01-01T00:00:{:02}'", self.number(0..=59)),
-        }
-    }
-
     /// A condition without subqueries.
     pub(super) fn condition(&mut self, columns: &[Column], depth: usize) -> String {
         if depth > 0 && self.chance(30) {

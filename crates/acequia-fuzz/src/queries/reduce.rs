@@ -24,7 +24,7 @@ pub fn reduced(case: &Case, failure: &str) -> String {
         Reduction { case: case.clone(), failure: failure.to_string(), kind: kind(failure), tries: 0 };
     while reduction.round() {}
     let comment = reduction.failure.lines().map(|line| format!("-- {line}\n")).collect::<String>();
-    format!("-- variant: {}\n{comment}{}", reduction.case.variant.name(), reduction.case.sql())
+    format!("{}{comment}{}", reduction.case.setting(), reduction.case.sql())
 }
 
 struct Reduction {
@@ -62,6 +62,13 @@ impl Reduction {
     }
 
     fn settings(&mut self) {
+        let mut death = self.case.deaths.len();
+        while death > 0 {
+            death -= 1;
+            let mut case = self.case.clone();
+            case.deaths.remove(death);
+            self.take(case);
+        }
         self.take(Case { shards: None, ..self.case.clone() });
         self.take(Case { watermark: false, ..self.case.clone() });
         self.take(Case { mode: "CHANGES", ..self.case.clone() });

@@ -34,12 +34,18 @@ const SHAPES: &[(u32, Shape)] = &[
     (1, Generator::unnest),
     (1, Generator::twice),
     (2, Generator::windowed),
+    (2, Generator::as_of),
 ];
 
 /// What an outermost FROM holds: relations by their aliases, joined.
-struct From {
-    sql: String,
-    columns: Vec<Column>,
+pub(super) struct From {
+    pub(super) sql: String,
+    pub(super) columns: Vec<Column>,
+}
+
+/// The columns of a stream or the table.
+pub(super) fn columns() -> Vec<Column> {
+    COLUMNS.iter().map(|(name, data_type, _)| Column::new(*name, *data_type)).collect()
 }
 
 impl Generator {
@@ -60,8 +66,7 @@ impl Generator {
             return self.shaped(depth - 1);
         }
         let name = if self.chance(12) { TABLE } else { *self.one_of(&STREAMS) };
-        let mut columns: Vec<Column> =
-            COLUMNS.iter().map(|(name, data_type, _)| Column::new(*name, *data_type)).collect();
+        let mut columns = columns();
         let mut sql = name.to_string();
         if self.chance(8) {
             sql = self.in_windows(name);
@@ -70,20 +75,20 @@ impl Generator {
         Relation { sql, columns, is_query: false }
     }
 
-    fn select(&mut self, depth: usize) -> Relation {
+    pub(super) fn select(&mut self, depth: usize) -> Relation {
         let from = self.from(depth);
         let condition = self.filter(&from.columns, depth);
         let distinct = if self.chance(15) { "DISTINCT " } else { "" };
         let mut items = self.items(&from.columns);
         if depth > 0 && self.chance(8) {
-            items.push((format!("({})", self.scalar(&from.columns, depth - 1)), Type::Int));
+            items.push((format!("({})", self.scalar(Type::Int, &from.columns, depth - 1)), Type::Int));
         }
         let (list, columns) = self.named(items);
         query(format!("SELECT {distinct}{list} FROM {}{condition}", from.sql), columns)
     }
 
     /// Expressions for a select list.
-    fn items(&mut self, columns: &[Column]) -> Vec<(String, Type)> {
+    pub(super) fn items(&mut self, columns: &[Column]) -> Vec<(String, Type)> {
         let count = self.count(1..=4);
         let item = |this: &mut Self| {
             let data_type = this.type_of(columns);
@@ -93,14 +98,19 @@ impl Generator {
     }
 
     /// WHERE, or nothing.
-    fn filter(&mut self, columns: &[Column], depth: usize) -> String {
+    pub(super) fn filter(&mut self, columns: &[Column], depth: usize) -> String {
+        if self.chance(4)
+            && let Some(condition) = self.moving(columns)
+        {
+            return format!(" WHERE {condition}");
+        }
         if depth > 0 && self.chance(20) {
             return format!(" WHERE {}", self.subquery_condition(columns, depth - 1));
         }
         if self.chance(40) { format!(" WHERE {}", self.condition(columns, 2)) } else { String::new() }
     }
 
-    fn from(&mut self, depth: usize) -> From {
+    pub(super) fn from(&mut self, depth: usize) -> From {
         let below = depth.saturating_sub(1);
         let (first, alias) = (self.relation(below), self.alias());
         let mut from =
@@ -243,7 +253,8 @@ impl Generator {
             5 | 6 => (format!("min({value})"), any),
             7 | 8 => (format!("max({value})"), any),
             9 => (format!("count(DISTINCT {value})"), Type::Int),
-            10 => (format!("avg({int})"), Type::Float),
+            // Of numbers that are no longer exact as floats the mean depends on their order.
+            10 if !self.odd => (format!("avg({int})"), Type::Float),
             _ => (format!("sum(DISTINCT {int})"), Type::Int),
         };
         match self.chance(15) {
@@ -429,6 +440,6 @@ impl Generator {
     }
 }
 
-fn query(sql: String, columns: Vec<Column>) -> Relation {
+pub(super) fn query(sql: String, columns: Vec<Column>) -> Relation {
     Relation { sql, columns, is_query: true }
 }

@@ -1,10 +1,10 @@
 //! Runs cases and says what became of them.
 
+use super::crash::through_deaths;
 use super::{Case, reduced};
 use crate::block_on;
-use acequia::{Error, ErrorKind};
+use acequia::{Error, ErrorKind, Session};
 use acequia_sqltest::variant;
-use datafusion::prelude::SessionContext;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -15,14 +15,22 @@ use std::time::Duration;
 /// How long one case may take.
 const TIME_LIMIT: Duration = Duration::from_secs(60);
 
+/// Bytes of stack of a thread that runs cases: plans are walked by recursion, whose frames are large in a debug build.
+const STACK: usize = 32 << 20;
+
 /// How many characters of a message tell its reason.
 const REASON: usize = 120;
 
 /// What became of a case.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// So many comparisons with the batch answer, and no difference.
-    Right(usize),
+    /// No difference from the batch answer.
+    Right {
+        /// How many comparisons were made.
+        checks: usize,
+        /// How many runs died on the way.
+        deaths: usize,
+    },
     /// Refused as `Unsupported`, with its message.
     Refused(String),
     /// DataFusion itself does not run it over tables, and its message.
@@ -45,7 +53,10 @@ async fn tested(case: &Case) -> Outcome {
     let sql = case.sql();
     let run = Box::pin(variant::run(&sql, scratch.path(), case.variant));
     match tokio::time::timeout(TIME_LIMIT, run).await {
-        Ok(Ok(transcript)) => Outcome::Right(transcript.checks),
+        Ok(Ok(transcript)) => match through_deaths(case, scratch.path(), &transcript.folds).await {
+            Ok(deaths) => Outcome::Right { checks: transcript.checks, deaths },
+            Err(failure) => Outcome::Wrong(failure),
+        },
         Ok(Err(error)) if is_refusal(&error) => Outcome::Refused(error.to_string()),
         Ok(Err(error)) if is_difference(&error.to_string()) => Outcome::Wrong(error.to_string()),
         Ok(Err(error)) => match as_batch(case).await {
@@ -65,13 +76,13 @@ fn is_difference(message: &str) -> bool {
     message.contains("is not the batch answer")
 }
 
-/// What plain DataFusion says.
-async fn as_batch(case: &Case) -> datafusion::error::Result<()> {
-    let context = SessionContext::new();
-    for statement in case.as_tables() {
-        context.sql(&statement).await?.collect().await?;
+/// What DataFusion says of the query over tables.
+async fn as_batch(case: &Case) -> Result<(), Error> {
+    // A table has no versions.
+    if case.query.contains("SYSTEM_TIME") {
+        return Ok(());
     }
-    Ok(())
+    Session::new()?.sql(&case.as_tables()).await.map(drop)
 }
 
 /// The kind of a failure, which a smaller case must share.
@@ -91,6 +102,8 @@ pub struct Summary {
     pub right: u64,
     /// Comparisons with the batch answer.
     pub checks: usize,
+    /// Runs that died, of queries that went on to the right answer.
+    pub deaths: usize,
     /// Refusals by reason: how many, and a seed.
     pub refused: BTreeMap<String, (u64, u64)>,
     /// What was thrown away, by reason.
@@ -112,9 +125,10 @@ impl Summary {
 
     fn count(&mut self, seed: u64, outcome: Outcome) {
         let reasons = match outcome {
-            Outcome::Right(checks) => {
+            Outcome::Right { checks, deaths } => {
                 self.right += 1;
                 self.checks += checks;
+                self.deaths += deaths;
                 return;
             }
             Outcome::Wrong(file) => {
@@ -134,9 +148,10 @@ impl std::fmt::Display for Summary {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         writeln!(
             f,
-            "{} right in {} comparisons, {} refused, {} thrown away, {} wrong",
+            "{} right in {} comparisons and after {} crashes, {} refused, {} thrown away, {} wrong",
             self.right,
             self.checks,
+            self.deaths,
             self.refusals(),
             self.thrown_away(),
             self.wrong.len()
@@ -154,21 +169,23 @@ impl std::fmt::Display for Summary {
 /// as it comes.
 pub fn check(seeds: Range<u64>, jobs: usize, tell: impl Fn(u64, &str) + Sync) -> Summary {
     let (next, summary) = (AtomicU64::new(seeds.start), Mutex::new(Summary::default()));
+    let work = || {
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= seeds.end {
+                return;
+            }
+            let outcome = one(seed);
+            if let Outcome::Wrong(file) = &outcome {
+                tell(seed, file);
+            }
+            summary.lock().unwrap_or_else(|e| e.into_inner()).count(seed, outcome);
+        }
+    };
     std::thread::scope(|scope| {
         for _ in 0..jobs {
-            scope.spawn(|| {
-                loop {
-                    let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= seeds.end {
-                        return;
-                    }
-                    let outcome = one(seed);
-                    if let Outcome::Wrong(file) = &outcome {
-                        tell(seed, file);
-                    }
-                    summary.lock().unwrap_or_else(|e| e.into_inner()).count(seed, outcome);
-                }
-            });
+            let spawned = std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, work);
+            spawned.unwrap_or_else(|e| unreachable!("a thread starts: {e}"));
         }
     });
     summary.into_inner().unwrap_or_else(|e| e.into_inner())

@@ -52,11 +52,20 @@ pub(super) struct Generator {
     random: SmallRng,
     aliases: usize,
     columns: usize,
+    /// Whether there are values at the edges of their types.
+    pub(super) odd: bool,
+    /// Whether times are compared with that of the batch.
+    pub(super) moving: bool,
 }
+
+/// Of a hundred cases so many have odd values.
+const ODD: u32 = 25;
 
 impl Generator {
     pub(super) fn new(seed: u64) -> Self {
-        Self { random: SmallRng::seed_from_u64(seed), aliases: 0, columns: 0 }
+        let mut random = SmallRng::seed_from_u64(seed);
+        let odd = random.random_ratio(ODD, 100);
+        Self { random, aliases: 0, columns: 0, odd, moving: false }
     }
 
     pub(super) fn alias(&mut self) -> String {

@@ -13,8 +13,8 @@ impl Generator {
             3 => format!("EXISTS ({})", self.correlated(columns, depth)),
             4 => format!("NOT EXISTS ({})", self.correlated(columns, depth)),
             _ => {
-                let x = self.expression(Type::Int, columns, 1);
-                format!("{x} {} ({})", self.one_of(&["=", "<", ">=", "<>"]), self.scalar(columns, depth))
+                let comparison = *self.one_of(&["=", "<", "<=", ">", ">=", "<>"]);
+                format!("{x} {comparison} ({})", self.scalar(data_type, columns, depth))
             }
         }
     }
@@ -45,12 +45,15 @@ impl Generator {
         format!("SELECT 1 FROM {} AS {alias} WHERE {condition}", relation.factor())
     }
 
-    /// A query of one integer.
-    pub(super) fn scalar(&mut self, outer: &[Column], depth: usize) -> String {
+    /// A query of one value.
+    pub(super) fn scalar(&mut self, data_type: Type, outer: &[Column], depth: usize) -> String {
         let (relation, alias) = (self.relation(depth), self.alias());
         let inner = relation.columns_of(&alias);
-        let function = *self.one_of(&["min", "max", "sum", "count"]);
-        let argument = self.expression(Type::Int, &inner, 1);
+        let function = match data_type {
+            Type::Int => *self.one_of(&["min", "max", "sum", "count"]),
+            _ => *self.one_of(&["min", "max"]),
+        };
+        let argument = self.expression(data_type, &inner, 1);
         let condition = match !outer.is_empty() && self.chance(40) {
             true => format!(" WHERE {}", self.between(&inner, outer, &["="])),
             false => String::new(),

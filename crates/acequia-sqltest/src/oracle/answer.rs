@@ -26,12 +26,14 @@ use arrow::compute::{SortOptions, cast, concat_batches, filter_record_batch, not
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use arrow::row::{RowConverter, SortField};
 use datafusion::catalog::MemTable;
-use datafusion::common::tree_node::{Transformed, TreeNodeRecursion};
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, DFSchema, DataFusionError, TableReference};
 use datafusion::datasource::{provider_as_source, source_as_provider};
 use datafusion::logical_expr::{
     Distinct, DistinctOn, Expr, LogicalPlan, LogicalPlanBuilder, Projection, SortExpr, TableScan,
 };
+use datafusion::optimizer::extract_equijoin_predicate::ExtractEquijoinPredicate;
+use datafusion::optimizer::{OptimizerContext, OptimizerRule};
 use datafusion::prelude::{SessionContext, col};
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -61,6 +63,9 @@ pub async fn answer(
     let plan = resolve_windows(query.clone()).map_err(from_datafusion)?;
     let zone = context.state().config_options().execution.time_zone.clone();
     let plan = fix_batch_time(plan, now, zone.as_deref()).map_err(from_datafusion)?;
+    // What times mean above a join goes by its equalities.
+    let (rule, config) = (ExtractEquijoinPredicate::new(), OptimizerContext::new());
+    let plan = plan.transform_up(|node| rule.rewrite(node, &config)).map_err(from_datafusion)?.data;
     let answer = Answer { context, mode, batches };
     let plan = answer.node(&plan).await?;
     answer.run(plan).await

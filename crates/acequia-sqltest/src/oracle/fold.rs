@@ -23,7 +23,7 @@ const TOLERANCE: f64 = 1e-9;
 const SHOWN: usize = 10;
 
 /// The relation so far.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Fold {
     mode: OutputMode,
     key: Option<Vec<usize>>,
@@ -89,6 +89,14 @@ impl Fold {
         }
         Ok(rows)
     }
+
+    /// What is in one of them and not in the other, as [`difference`]; `self` is as it should be.
+    ///
+    /// # Errors
+    /// As [`Fold::rows`].
+    pub fn difference(&self, actual: &Self) -> Result<Option<String>> {
+        Ok(compared(self.rows()?, &actual.rows()?))
+    }
 }
 
 fn values(batches: &[RecordBatch]) -> Result<Vec<Row>> {
@@ -112,9 +120,13 @@ fn text<'a>(values: impl Iterator<Item = &'a Value>) -> String {
 /// # Errors
 /// `Internal` for a type without a text form.
 pub fn difference(expected: &[RecordBatch], actual: &[Row]) -> Result<Option<String>> {
+    Ok(compared(values(expected)?, actual))
+}
+
+fn compared(expected: Vec<Row>, actual: &[Row]) -> Option<String> {
     // Rows that agree in everything but floats are matched with each other.
     let mut unmatched: BTreeMap<String, Vec<(Vec<f64>, Row)>> = BTreeMap::new();
-    for row in values(expected)? {
+    for row in expected {
         let (key, floats) = split_floats(&row);
         unmatched.entry(key).or_default().push((floats, row));
     }
@@ -129,9 +141,9 @@ pub fn difference(expected: &[RecordBatch], actual: &[Row]) -> Result<Option<Str
     }
     let missing: Vec<Row> = unmatched.into_values().flatten().map(|(_, row)| row).collect();
     if missing.is_empty() && unexpected.is_empty() {
-        return Ok(None);
+        return None;
     }
-    Ok(Some(format!("{}{}", listed("missing", &missing), listed("too much", &unexpected))))
+    Some(format!("{}{}", listed("missing", &missing), listed("too much", &unexpected)))
 }
 
 fn listed(what: &str, rows: &[Row]) -> String {

@@ -9,9 +9,8 @@ use acequia::{OutputMode, Result, from_datafusion};
 use arrow::array::{Array, AsArray, BooleanArray};
 use arrow::compute::{filter_record_batch, or};
 use arrow::datatypes::IntervalMonthDayNano;
-use datafusion::common::{JoinType, ScalarValue};
-use datafusion::logical_expr::utils::{find_valid_equijoin_key_pair, split_conjunction};
-use datafusion::logical_expr::{BinaryExpr, Expr, Join, LogicalPlan, LogicalPlanBuilder, Operator, lit};
+use datafusion::common::{JoinType, NullEquality, ScalarValue};
+use datafusion::logical_expr::{Expr, Join, LogicalPlan, LogicalPlanBuilder, lit};
 use std::sync::Arc;
 
 impl Answer<'_> {
@@ -63,7 +62,8 @@ impl Answer<'_> {
         rows: LogicalPlan,
     ) -> Result<LogicalPlan> {
         let names = Arc::clone(rows.schema());
-        let keys = equalities(join)?.into_iter().map(|(l, r)| if side == 0 { l } else { r });
+        let equal = join.on.iter().filter(|_| join.null_equality == NullEquality::NullEqualsNothing).cloned();
+        let keys = equal.map(|(l, r)| if side == 0 { l } else { r });
         let null = keys.map(Expr::is_null).reduce(Expr::or).unwrap_or_else(|| lit(false));
         let time = match times.kept_below(side) {
             None | Some(0) => times.exprs[side].clone(),
@@ -92,34 +92,13 @@ impl Answer<'_> {
     }
 }
 
-/// The equalities of a join, as the optimizer would find them: those that NULL is equal to NULL by where there are no
-/// others.
-fn equalities(join: &Join) -> Result<Vec<(Expr, Expr)>> {
-    let mut on = join.on.clone();
-    for equal in [Operator::Eq, Operator::IsNotDistinctFrom] {
-        if equal == Operator::IsNotDistinctFrom && !on.is_empty() {
-            break;
-        }
-        for condition in join.filter.iter().flat_map(split_conjunction) {
-            let Expr::BinaryExpr(BinaryExpr { left, op, right }) = condition else { continue };
-            if *op == equal {
-                let sides = [join.left.schema(), join.right.schema()];
-                let pair = find_valid_equijoin_key_pair(left, right, sides[0], sides[1]);
-                on.extend(pair.map_err(from_datafusion)?);
-            }
-        }
-    }
-    Ok(on)
-}
-
 /// The times of a join of two streams that bind each other.
 fn times_of(join: &Join) -> Result<Option<JoinTimes>> {
     if !is_streaming(&join.left) || !is_streaming(&join.right) {
         return Ok(None);
     }
     let of = |input: &LogicalPlan| event_time_columns(input, &is_streaming).map_err(from_datafusion);
-    let join = Join { on: equalities(join)?, ..join.clone() };
-    JoinTimes::of(&join, &of(&join.left)?, &of(&join.right)?).map_err(from_datafusion)
+    JoinTimes::of(join, &of(&join.left)?, &of(&join.right)?).map_err(from_datafusion)
 }
 
 fn joined(join: &Join, kind: JoinType, left: LogicalPlan, right: LogicalPlan) -> Result<LogicalPlan> {

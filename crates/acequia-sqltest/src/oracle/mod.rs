@@ -75,6 +75,12 @@ impl Oracle {
         self.checks
     }
 
+    /// What the sinks of the compared queries got, in the order in which these were started.
+    pub fn folds(self) -> Vec<Fold> {
+        let compared = self.queries.into_values().filter(|watched| !watched.off);
+        compared.map(|watched| watched.fold).collect()
+    }
+
     /// Watches queries that are new; those of them are not compared when there is a reason to leave it.
     pub fn track(&mut self, session: &Session, off: Option<&str>) {
         for query in session.queries() {

@@ -2,6 +2,7 @@
 
 use super::delta::encode;
 use super::{BatchContext, Operator, WEIGHT, raw_input};
+use crate::functions::InTotalOrder;
 use acequia_core::state::{TableDef, TableDelta, TableKind};
 use acequia_core::{BatchId, Timestamp, Watermark};
 use arrow::array::*;
@@ -37,6 +38,7 @@ fn state() -> &'static SessionState {
         let physical = state.physical_optimizers().iter();
         let physical = physical.filter(|rule| !looks_at_rows.contains(&rule.name())).cloned().collect();
         SessionStateBuilder::new_from_existing(state)
+            .with_analyzer_rule(Arc::new(InTotalOrder))
             .with_optimizer_rules(logical)
             .with_physical_optimizer_rules(physical)
             .build()

@@ -37,6 +37,7 @@ pub mod window;
 pub mod window_time;
 
 mod expand;
+mod extremes;
 mod timestamps;
 mod twin_names;
 
@@ -58,6 +59,9 @@ pub use batch_time::{
 pub use bound::bound;
 pub use duplicates::DropDuplicates;
 pub(crate) use expand::own_event_time;
+#[cfg(test)]
+pub(crate) use extremes::InTotalOrder;
+pub(crate) use extremes::{End, end_of};
 pub use grid::{Grid, Shape, WindowSpec};
 pub use join_time::JoinTimes;
 pub use lineage::{TimeColumns, event_time_columns};
@@ -88,10 +92,10 @@ pub enum Mode {
     Batch,
 }
 
-/// Adds the functions, the planner of the table functions, [`ResolveWindows`] and what EXCEPT and INTERSECT need to a
-/// session.
+/// Adds the functions, the planner of the table functions, [`ResolveWindows`], what EXCEPT and INTERSECT need, and `min`
+/// and `max` of floats in their total order to a session.
 ///
-/// The rule goes before DataFusion's own, since it may settle types that type coercion then relies on.
+/// The first rule goes before DataFusion's own, since it may settle types that type coercion then relies on.
 ///
 /// # Errors
 /// When the session refuses the planner of the table functions.
@@ -101,6 +105,8 @@ pub fn install(builder: SessionStateBuilder, mode: Mode) -> datafusion::common::
     let rules = &mut builder.analyzer().get_or_insert_with(Analyzer::new).rules;
     rules.insert(0, Arc::new(ResolveWindows { mode }));
     rules.insert(0, Arc::new(set_operations::CountCopies));
+    // Once types are known.
+    rules.push(Arc::new(extremes::InTotalOrder));
     // The rule would compute `window(ts).start` below the mark that makes `ts` an event time; in 55.2 it also fails
     // where a projection has columns with and without the name of their table.
     let config = builder.config().get_or_insert_default();

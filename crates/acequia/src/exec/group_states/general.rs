@@ -20,7 +20,6 @@ use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, new_empty
 use arrow::compute::{concat, filter, interleave};
 use arrow::datatypes::{DataType, FieldRef, Int64Type};
 use datafusion::functions_aggregate::count::Count;
-use datafusion::functions_aggregate::min_max::{Max, Min};
 use datafusion::logical_expr::{EmitTo, GroupsAccumulator};
 use datafusion::physical_expr::GroupsAccumulatorAdapter;
 use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
@@ -66,7 +65,7 @@ impl GeneralPlan {
             let fields = aggregate.state_fields().map_err(from_datafusion)?;
             let columns = types.len()..types.len() + fields.len();
             types.extend(fields.iter().map(|field| field.data_type().clone()));
-            let grouped = aggregate.groups_accumulator_supported() && !orders_floats(&aggregate);
+            let grouped = aggregate.groups_accumulator_supported();
             let row_wise = !grouped || forgets_distinct(&aggregate, &fields)?;
             functions.push(Function { aggregate, columns, row_wise });
         }
@@ -184,13 +183,6 @@ impl GeneralPlan {
         }
         columns.iter().zip(types).map(|(column, t)| conform(column, t)).collect()
     }
-}
-
-/// min and max of floats: the grouped accumulators forget a NaN at the next value, so that the answer would depend on
-/// the order of rows and on the batches; the row-wise ones use the total order.
-fn orders_floats(aggregate: &AggregateFunctionExpr) -> bool {
-    let function: &dyn Any = aggregate.fun().inner().as_ref();
-    aggregate.field().data_type().is_floating() && (function.is::<Min>() || function.is::<Max>())
 }
 
 /// A grouped accumulator that takes no notice of DISTINCT (bit_xor of DataFusion 55 is one) shows it by state columns

@@ -2,12 +2,12 @@
 //!
 //! Their answers are DataFusion's: integer and decimal sums wrap, avg is the Float64 sum over the count. Sums of
 //! floats are added up in the order of arrival, hence do not depend on how rows are split into batches. min and max
-//! of floats use the total order, NaN above everything, as DataFusion does without GROUP BY; with GROUP BY its answer
-//! over NaNs depends on the order of the rows, which no incremental answer can copy.
+//! of floats use the total order: see `functions::extremes`.
 
 use super::valid_rows;
 use super::values::Values;
 use super::weighted::{is_ordered, is_summed};
+use crate::functions::{End, end_of};
 use acequia_core::{Error, Result};
 use arrow::array::{
     Array, ArrayRef, ArrowNativeTypeOp, ArrowNumericType, ArrowPrimitiveType, AsArray, Float64Array,
@@ -21,7 +21,6 @@ use arrow::datatypes::{
 };
 use datafusion::functions_aggregate::average::Avg;
 use datafusion::functions_aggregate::count::Count;
-use datafusion::functions_aggregate::min_max::{Max, Min};
 use datafusion::functions_aggregate::sum::Sum;
 use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
 use datafusion::physical_expr::expressions::Literal;
@@ -144,10 +143,12 @@ fn kind_of(aggregate: &AggregateFunctionExpr) -> Option<Kind> {
         (function.is::<Count>(), Kind::Count),
         (function.is::<Sum>(), Kind::Sum),
         (function.is::<Avg>(), Kind::Avg),
-        (function.is::<Min>(), Kind::Min),
-        (function.is::<Max>(), Kind::Max),
     ];
-    kinds.into_iter().find_map(|(is, kind)| is.then_some(kind))
+    let extreme = || match end_of(aggregate.fun())? {
+        End::Least => Some(Kind::Min),
+        End::Greatest => Some(Kind::Max),
+    };
+    kinds.into_iter().find_map(|(is, kind)| is.then_some(kind)).or_else(extreme)
 }
 
 fn sums(data_type: &DataType) -> Box<dyn NativeStates> {

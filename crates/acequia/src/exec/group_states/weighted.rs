@@ -13,6 +13,7 @@ use super::native::{NativeStates, argument, gather, some_nulls};
 use super::valid_rows;
 use super::values::{Read, Values};
 use crate::exec::key_table::is_bytes;
+use crate::functions::{End, end_of};
 use acequia_core::{Error, Result};
 use arrow::array::{
     Array, ArrayRef, ArrowNativeTypeOp, ArrowPrimitiveType, AsArray, BooleanArray, Decimal128Array,
@@ -29,7 +30,6 @@ use arrow::util::display::FormatOptions;
 use datafusion::functions_aggregate::average::Avg;
 use datafusion::functions_aggregate::bool_and_or::{BoolAnd, BoolOr};
 use datafusion::functions_aggregate::count::Count;
-use datafusion::functions_aggregate::min_max::{Max, Min};
 use datafusion::functions_aggregate::sum::Sum;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
@@ -113,8 +113,9 @@ impl WeightedFunction {
             }),
             [DataType::Boolean] if function.is::<BoolAnd>() => Some(Kind::Bool { all: true }),
             [DataType::Boolean] if function.is::<BoolOr>() => Some(Kind::Bool { all: false }),
-            [one] if function.is::<Min>() || function.is::<Max>() => (*one == output && is_ordered(one))
-                .then(|| Kind::Extreme { max: function.is::<Max>(), data_type: output }),
+            [one] => end_of(aggregate.fun())
+                .filter(|_| *one == output && is_ordered(one))
+                .map(|end| Kind::Extreme { max: end == End::Greatest, data_type: output }),
             _ => None,
         }?;
         Some(Self { kind, arguments })
