@@ -1,7 +1,7 @@
 CREATE STREAM s (k VARCHAR, v BIGINT);
 -- error: ORDER BY over a stream
 SELECT v FROM s ORDER BY v;
--- error: ORDER BY with LIMIT over a stream is never final
+-- error: ORDER BY with LIMIT over a stream is final in APPEND mode only
 SELECT v FROM s ORDER BY v LIMIT 3 EMIT APPEND;
 -- error: now(), random() and the like
 SELECT v, lag(v) OVER (ORDER BY random()) AS n FROM s EMIT CHANGES;

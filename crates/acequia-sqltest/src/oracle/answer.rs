@@ -142,7 +142,8 @@ impl Answer<'_> {
             _ => key_times(plan, &order.partition)?,
         };
         // In APPEND rows by event time are final once it is passed.
-        let ordered_by: Vec<Expr> = order.order.iter().take(1).map(|first| first.expr.clone()).collect();
+        let within = order.order.iter().filter(|by| !order.partition.contains(&by.expr));
+        let ordered_by: Vec<Expr> = within.take(1).map(|first| first.expr.clone()).collect();
         let order_times = match self.mode {
             OutputMode::Append => key_times(plan, &ordered_by)?,
             _ => vec![],

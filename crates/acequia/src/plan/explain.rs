@@ -5,7 +5,7 @@ use super::node::{Description, Island, Node, OperatorNode, SourceLeaf};
 use super::recompute::Recomputed;
 use crate::exec::{
     DropDuplicatesSpec, Emit, Expiry, JoinEmit, JoinEviction, JoinSide, KeyedProcessor, MovingBound,
-    MovingBoundSpec, Near, See, Shards, Variable, VariableKind,
+    MovingBoundSpec, Near, PartitionsSpec, See, Shards, Variable, VariableKind,
 };
 use crate::functions::{AsofJoin, DropDuplicates, JoinTimes, TimeColumn};
 use acequia_core::OutputMode;
@@ -192,15 +192,12 @@ pub(super) fn drop_duplicates(node: &DropDuplicates, spec: &DropDuplicatesSpec) 
 }
 
 /// A relation that is computed anew in a line.
-pub(super) fn recomputed(
-    of: &Recomputed<'_>,
-    emit: Emit,
-    time: Option<&str>,
-    retracting: bool,
-) -> Description {
+pub(super) fn recomputed(of: &Recomputed<'_>, spec: &PartitionsSpec, time: Option<&str>) -> Description {
+    let retracting = spec.retracting;
     let partition: Vec<String> = of.partition.iter().map(ToString::to_string).collect();
     let order: Vec<String> = of.order.iter().map(ToString::to_string).collect();
-    let emits = match emit {
+    let emits = match spec.emit {
+        Emit::Final if spec.in_order => "rows as they come, in order",
         Emit::Final => "each partition once, when final",
         _ => "changed rows of partitions that changed",
     };

@@ -27,7 +27,9 @@ use datafusion::logical_expr::{Expr, LogicalPlan, SortExpr, WindowFrameBound, Wi
 
 /// The event time by which a relation takes rows, where what it gives for one does not depend on later ones.
 pub(super) fn time_of_order(of: &Recomputed<'_>) -> Result<Option<(Expr, TimeColumn)>> {
-    let Some(first) = of.order.first().filter(|first| is_forward(first)) else { return Ok(None) };
+    let Some(first) = decisive(&of.order, &of.partition).filter(|first| is_forward(first)) else {
+        return Ok(None);
+    };
     if !looks_back(of.plan, of.input, first) {
         return Ok(None);
     }
@@ -35,6 +37,11 @@ pub(super) fn time_of_order(of: &Recomputed<'_>) -> Result<Option<(Expr, TimeCol
     let time = time_of(&first.expr, of.input.schema(), &times).map_err(from_datafusion)?;
     let time = time.filter(|time| !time.watermarks.is_empty() && time.data_type.is_temporal());
     Ok(time.map(|time| (first.expr.clone(), time)))
+}
+
+/// What is ordered by first within a partition.
+fn decisive<'a>(order: &'a [SortExpr], partition: &[Expr]) -> Option<&'a SortExpr> {
+    order.iter().find(|by| !partition.contains(&by.expr))
 }
 
 /// NULLs are held for ever, so nothing may come after them.
@@ -50,7 +57,8 @@ fn looks_back(plan: &LogicalPlan, input: &LogicalPlan, order: &SortExpr) -> bool
     let own = match plan {
         LogicalPlan::Window(window) => window.window_expr.iter().all(|expr| match expr.clone().unalias() {
             Expr::WindowFunction(function) => {
-                function.params.order_by.first() == Some(order) && is_over_past(&function)
+                let params = &function.params;
+                decisive(&params.order_by, &params.partition_by) == Some(order) && is_over_past(&function)
             }
             _ => false,
         }),

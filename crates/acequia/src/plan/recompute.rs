@@ -6,6 +6,7 @@
 
 use super::build::{Builder, Change, Part, leaf, reads, times_of, weight_of};
 use super::fingerprint;
+use super::in_order::time_of_order;
 use super::node::{Island, Node, OperatorNode};
 use super::relation::IslandRelation;
 use super::reset::IslandTemplate;
@@ -13,8 +14,9 @@ use super::time_key::time_key;
 use super::{Slot, explain, refuse};
 use crate::error::from_datafusion;
 use crate::exec::{Emit, Gives, Number, PartitionsOperator, PartitionsSpec, See, TimeKey};
-use crate::functions::is_volatile;
 use crate::functions::lineage::time_of;
+use crate::functions::{TimeColumn, is_volatile};
+
 use acequia_core::{OutputMode, Result};
 use arrow::compute::SortOptions;
 use arrow::datatypes::SchemaRef;
@@ -142,7 +144,7 @@ impl Partitioned {
     fn node(self, of: &Recomputed<'_>, gives: Gives) -> Result<OperatorNode> {
         let Self { template, inputs, spec } = self;
         let time = spec.time.as_ref().map(|time| spec.schema.field(time.column).name().as_str());
-        let description = explain::recomputed(of, spec.emit, time, spec.retracting);
+        let description = explain::recomputed(of, &spec, time);
         let fingerprint = format!("{} {}", fingerprint::recomputed(of), fingerprint::emission(spec.emit));
         Ok(OperatorNode {
             id: spec.operator,
@@ -193,7 +195,12 @@ impl Builder<'_> {
     }
 
     async fn partitioned(&mut self, input: Part, of: &Recomputed<'_>) -> Result<(Rows, Partitioned)> {
-        let (emit, time) = self.partition_life(of)?;
+        let Life { emit, time, held_by } = self.partition_life(of, input.change)?;
+        let in_order = held_by.is_some();
+        let input = match held_by {
+            Some(time) => self.held(input, of.input, time).await?,
+            None => input,
+        };
         let retracting = input.change == Change::Retracting;
         let order_exprs = of.order.iter().map(|sort| &sort.expr);
         let exprs: Vec<&Expr> = of.partition.iter().chain(order_exprs).collect();
@@ -204,28 +211,52 @@ impl Builder<'_> {
         let schema = rows.schema_in(&template)?;
         let time = time.map(|time| TimeKey { column: partition[time.column], ..time });
         let operator = self.next_id();
-        let spec = PartitionsSpec { operator, schema, partition, order, retracting, time, emit, see: of.see };
+        let spec = PartitionsSpec {
+            operator,
+            schema,
+            partition,
+            order,
+            retracting,
+            time,
+            emit,
+            in_order,
+            see: of.see,
+        };
         Ok((rows, Partitioned { template, inputs: input.inputs, spec }))
     }
 
-    /// When partitions are emitted, and by which of their columns they leave.
-    fn partition_life(&self, of: &Recomputed<'_>) -> Result<(Emit, Option<TimeKey>)> {
+    fn partition_life(&self, of: &Recomputed<'_>, input: Change) -> Result<Life> {
+        let changes = |time| Life { emit: Emit::Changes, time, held_by: None };
         if volatile(of.plan, of.input) {
             return Err(refuse::volatile_over_changes(self.mode));
         }
         if self.mode == OutputMode::Complete {
-            return Ok((Emit::Changes, None));
+            return Ok(changes(None));
         }
         let times = times_of(of.input)?;
         let time = |expr: &Expr| time_of(expr, of.input.schema(), &times).map_err(from_datafusion);
         let times = of.partition.iter().map(time).collect::<Result<Vec<_>>>()?;
         let time = time_key(&times)?;
-        match (self.mode, &time) {
-            (OutputMode::Append, Some(_)) => Ok((Emit::Final, time)),
-            (OutputMode::Append, None) => Err(refuse::partitions_never_final(of.plan)),
-            _ => Ok((Emit::Changes, time)),
+        if self.mode != OutputMode::Append {
+            return Ok(changes(time));
+        }
+        if time.is_some() {
+            return Ok(Life { emit: Emit::Final, time, held_by: None });
+        }
+        match time_of_order(of)?.filter(|_| input == Change::InsertOnly) {
+            Some(held_by) => Ok(Life { emit: Emit::Final, time: None, held_by: Some(held_by) }),
+            None => Err(refuse::partitions_never_final(of.plan)),
         }
     }
+}
+
+/// When partitions are emitted, and by what they leave.
+struct Life {
+    emit: Emit,
+    /// The column of the partition.
+    time: Option<TimeKey>,
+    /// The event time by which rows are held, and then come in order.
+    held_by: Option<(Expr, TimeColumn)>,
 }
 
 /// The order of rows: the columns that tell partitions apart, then those that are asked for.

@@ -116,10 +116,10 @@ pub(super) fn volatile_over_changes(mode: OutputMode) -> Error {
 pub(super) fn partitions_never_final(plan: &LogicalPlan) -> Error {
     let what = match plan {
         LogicalPlan::Window(_) => {
-            "OVER in APPEND mode needs an event-time column with a watermark in PARTITION BY, as the end of a window, so that its rows become final; add one, or use EMIT CHANGES, COMPLETE, or UPDATE with a key"
+            "OVER in APPEND mode needs an event-time column with a watermark, so that its rows become final: in PARTITION BY, as the end of a window, or first in ORDER BY, ascending, with functions that look back only, over rows that are only added; add one, or use EMIT CHANGES, COMPLETE, or UPDATE with a key"
         }
         LogicalPlan::Limit(_) | LogicalPlan::Sort(_) => {
-            "ORDER BY with LIMIT over a stream is never final in APPEND mode, as a row that comes later may take a place; use EMIT CHANGES, COMPLETE, or UPDATE with a key"
+            "ORDER BY with LIMIT over a stream is final in APPEND mode only where an event time with a watermark comes first in ORDER BY, ascending, over rows that are only added, as otherwise a row that comes later may take a place; use EMIT CHANGES, COMPLETE, or UPDATE with a key"
         }
         _ => "this operator is never final in APPEND mode; use EMIT CHANGES, COMPLETE, or UPDATE with a key",
     };

@@ -200,3 +200,46 @@ fn null_bounds_let_nothing_pass() {
         assert!(operator.finish(&at(0, None)).unwrap().is_empty());
     }
 }
+
+#[test]
+fn rows_are_held_until_the_watermark_passes_them_and_late_ones_are_counted() {
+    for seed in 0..40 {
+        let mut rng = SmallRng::seed_from_u64(seed);
+        let bound = TimeBound::new(|watermark| Ok(watermark.0));
+        let mut saved = Saved::new(spec(2, Comparison::Less, false, MovingBound::Watermark(bound)));
+        let (mut on_time, mut folded, mut watermark) = (vec![], Folded::default(), None);
+        for batch in 0..8 {
+            let context = at(batch, watermark);
+            let count = rng.random_range(0..7);
+            let added = random_rows(&mut rng, count);
+            let times = added.column(2).as_primitive::<Int64Type>().clone();
+            let (kept, late) = on_time_rows(&added, &times, watermark);
+            saved.operator.push(&context, 0, added).unwrap();
+            on_time.push(kept);
+            saved.finish(&context, &mut folded);
+            assert_eq!(saved.operator.late_rows(), late);
+            let rows = concat_batches(&schema(), &on_time).unwrap();
+            let bound = Int64Array::from(vec![watermark]);
+            let bound = RecordBatch::try_from_iter([("b", Arc::new(bound) as ArrayRef)]).unwrap();
+            let expected = answer(&rows, 2, Comparison::Less, &bound);
+            assert_same(&folded.rows(), &expected, &format!("seed {seed} batch {batch} {watermark:?}"));
+            if rng.random_bool(0.3) {
+                saved.restart();
+            }
+            let next = Some(watermark.unwrap_or(-3) + rng.random_range(0..3));
+            let bound =
+                RecordBatch::try_from_iter([("b", Arc::new(Int64Array::from(vec![next])) as ArrayRef)]);
+            let more = answer(&rows, 2, Comparison::Less, &bound.unwrap()) != expected;
+            assert_eq!(saved.operator.wakes_at(Watermark(next.map(Timestamp))), more, "seed {seed}");
+            watermark = next;
+        }
+    }
+}
+
+/// The rows that are not below a watermark, and how many are.
+fn on_time_rows(rows: &RecordBatch, times: &Int64Array, watermark: Option<i64>) -> (RecordBatch, u64) {
+    match watermark {
+        Some(watermark) => on_time(rows.clone(), times, watermark).unwrap(),
+        None => (rows.clone(), 0),
+    }
+}

@@ -23,7 +23,7 @@
 //! cancel out.
 //!
 //! Partitions leave when a watermark passes their time, if one of their columns has one; rows below it are late. With
-//! [`Emit::Final`] the answer of a partition is given once, at that moment.
+//! [`Emit::Final`] the answer of a partition is given once, at that moment, or, where rows come `in_order`, as it grows.
 //!
 //! A relation over all rows without partition columns is one partition, which is there from batch 0 on, also without
 //! rows: a global aggregate has a row over nothing.
@@ -38,15 +38,15 @@ mod reach_tests;
 mod tests;
 mod top;
 
-use super::aggregate::times_in;
+use super::aggregate::{on_time, times_in};
 use super::delta::Delta;
 use super::rows_table::RowsTable;
 use super::{BatchContext, Emit, Operator, TimeKey, with_weight};
 use acequia_core::state::{Stateful, TableDef, TableDelta};
 use acequia_core::{BatchId, Error, OperatorId, Result, Watermark};
 use all::AllRows;
-use arrow::array::{BooleanArray, RecordBatch};
-use arrow::compute::{SortOptions, concat_batches, filter_record_batch};
+use arrow::array::RecordBatch;
+use arrow::compute::{SortOptions, concat_batches};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use ordered::OrderedRows;
 pub use reach::{Distance, Reach};
@@ -85,6 +85,9 @@ pub struct PartitionsSpec {
     pub time: Option<TimeKey>,
     /// [`Emit::Final`] or [`Emit::Changes`].
     pub emit: Emit,
+    /// Whether each batch's rows come after those of all batches before in the first column of `order` beside
+    /// `partition`, and what the relation gives looks back only: then it is final at once.
+    pub in_order: bool,
     /// Which rows decide what the relation gives.
     pub see: See,
 }
@@ -267,7 +270,7 @@ impl PartitionsOperator {
     /// # Errors
     /// `Unsupported` for types that cannot be compared; `Internal` for final partitions without a time.
     pub fn try_new(spec: PartitionsSpec, gives: Gives) -> Result<Self> {
-        if spec.emit == Emit::Final && spec.time.is_none() {
+        if spec.emit == Emit::Final && spec.time.is_none() && !spec.in_order {
             return Err(Error::internal("partitions that are never final"));
         }
         let (numbers, schema) = match &gives {
@@ -293,9 +296,9 @@ impl PartitionsOperator {
     fn on_time(&mut self, watermark: Watermark, batch: RecordBatch) -> Result<RecordBatch> {
         let (Some(time), Some(bound)) = (&self.spec.time, self.bound(watermark)?) else { return Ok(batch) };
         let times = times_in(batch.column(time.column), time.field)?;
-        let on_time: BooleanArray = times.iter().map(|t| Some(t.is_none_or(|t| t >= bound))).collect();
-        self.late += (on_time.len() - on_time.true_count()) as u64;
-        Ok(filter_record_batch(&batch, &on_time)?)
+        let (batch, late) = on_time(batch, &times, bound)?;
+        self.late += late;
+        Ok(batch)
     }
 
     /// What the changes of a batch change in the relation.
@@ -320,7 +323,16 @@ impl PartitionsOperator {
             Gives::Relation(_) => changes.consolidated()?,
             Gives::Numbers(_) => changes,
         };
-        Ok(if changes.len() == 0 { Vec::new() } else { vec![changes.into_batch()?] })
+        if changes.len() == 0 {
+            return Ok(Vec::new());
+        }
+        if self.spec.emit != Emit::Final {
+            return Ok(vec![changes.into_batch()?]);
+        }
+        if changes.weights.iter().any(|weight| *weight < 0) {
+            return Err(Error::internal("a final row changes"));
+        }
+        Ok(vec![changes.copies()?])
     }
 
     /// The rows of a batch, each once, unless they are looked at one by one anyway.
@@ -361,7 +373,7 @@ impl Operator for PartitionsOperator {
             self.late = 0;
         }
         let delta = self.rows_of_batch()?;
-        if self.spec.emit == Emit::Final {
+        if self.spec.emit == Emit::Final && !self.spec.in_order {
             if delta.len() > 0 {
                 self.kept.change(delta, context.durable)?;
             }

@@ -109,6 +109,7 @@ fn ranges_of_values_are_those_over_all_rows() {
                 retracting: true,
                 time: None,
                 emit: Emit::Changes,
+                in_order: false,
                 see: See::Near(near),
             };
             same_as_over_all(&all, &query, spec, &format!("case {number} seed {seed}: {query}"), seed);

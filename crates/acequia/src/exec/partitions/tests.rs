@@ -5,7 +5,10 @@ use crate::exec::TimeBound;
 use crate::exec::delta::encode;
 use crate::exec::twin::{Folded, assert_same, at, block_on, context, lines, sorted};
 use acequia_core::Timestamp;
-use arrow::array::{ArrayRef, AsArray, Float64Array, Int64Array, StringArray, TimestampMicrosecondArray};
+use arrow::array::{
+    ArrayRef, AsArray, BooleanArray, Float64Array, Int64Array, StringArray, TimestampMicrosecondArray,
+};
+use arrow::compute::filter_record_batch;
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, TimeUnit};
 use datafusion::catalog::MemTable;
 use datafusion::prelude::SessionContext;
@@ -191,6 +194,7 @@ impl Case {
             retracting,
             time: None,
             emit: Emit::Changes,
+            in_order: false,
             see: self.see,
         }
     }
