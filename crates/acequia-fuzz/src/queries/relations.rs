@@ -324,8 +324,8 @@ impl Generator {
         format!("PARTITION BY {} ", self.expression(data_type, columns, 1))
     }
 
-    /// A window function with its OVER.
-    fn window_function(&mut self, columns: &[Column]) -> (String, Type) {
+    /// A window function with its OVER; if wanted, one that is the same for all rows of one place in the order.
+    fn window_function(&mut self, columns: &[Column], of_peers: bool) -> (String, Type) {
         let (partition, order) = (self.partition(columns), self.order(columns));
         let int = self.expression(Type::Int, columns, 1);
         let any = self.type_of(columns);
@@ -338,7 +338,7 @@ impl Generator {
             2 => " ROWS BETWEEN UNBOUNDED PRECEDING AND 1 FOLLOWING".to_string(),
             _ => " ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING".to_string(),
         };
-        match self.count(0..=10) {
+        match if of_peers { *self.one_of(&[1, 2, 7, 8]) } else { self.count(0..=10) } {
             0 => (format!("row_number() OVER ({all})"), Type::Int),
             1 => (format!("rank() OVER ({some})"), Type::Int),
             2 => (format!("dense_rank() OVER ({some})"), Type::Int),
@@ -357,8 +357,9 @@ impl Generator {
         let (below, alias) = (self.relation(depth), self.alias());
         let columns = below.columns_of(&alias);
         let mut items = self.items(&columns);
-        for _ in 0..self.count(1..=2) {
-            items.push(self.window_function(&columns));
+        for number in 0..self.count(1..=2) {
+            // Two orders of rows that are the same would leave open which of their places belong together.
+            items.push(self.window_function(&columns, number > 0));
         }
         let condition = self.filter(&columns, 0);
         let (list, named) = self.named(items);

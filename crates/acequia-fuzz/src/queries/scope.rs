@@ -56,6 +56,8 @@ pub(super) struct Generator {
     pub(super) odd: bool,
     /// Whether times are compared with that of the batch.
     pub(super) moving: bool,
+    /// Whether times are truncated.
+    pub(super) truncates: bool,
 }
 
 /// Of a hundred cases so many have odd values.
@@ -65,7 +67,7 @@ impl Generator {
     pub(super) fn new(seed: u64) -> Self {
         let mut random = SmallRng::seed_from_u64(seed);
         let odd = random.random_ratio(ODD, 100);
-        Self { random, aliases: 0, columns: 0, odd, moving: false }
+        Self { random, aliases: 0, columns: 0, odd, moving: false, truncates: false }
     }
 
     pub(super) fn alias(&mut self) -> String {

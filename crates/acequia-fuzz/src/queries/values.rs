@@ -21,7 +21,7 @@ const TIMES: [&str; 7] = [
     "2026-01-01 00:01:00",
     "2262-04-11 23:47:16",
 ];
-/// Times that have no nanoseconds, as those have that are compared with `now()`.
+/// Times that have no nanoseconds, as those have that are compared with `now()` or truncated.
 const FAR_TIMES: [&str; 4] =
     ["0001-01-01 00:00:00", "1677-09-21 00:12:43", "2262-04-11 23:47:17", "9999-12-31 23:59:59.999"];
 
@@ -54,7 +54,7 @@ impl Generator {
             Type::Float => format!("{}.{}", self.number(-1..=3), self.one_of(&["0", "5"])),
             Type::Text => self.literal(Type::Text),
             Type::Time if self.odd && self.chance(ODD_TIMES) => {
-                let far = !self.moving && self.chance(30);
+                let far = !self.moving && !self.truncates && self.chance(30);
                 format!("'{}'", if far { self.one_of(&FAR_TIMES) } else { self.one_of(&TIMES) })
             }
             Type::Time => {
