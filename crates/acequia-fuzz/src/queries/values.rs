@@ -12,8 +12,7 @@ const ODD_TIMES: u32 = 15;
 const FLOATS: [&str; 5] = ["NaN", "-0.0", "0.0", "Infinity", "-Infinity"];
 const TEXTS: [&str; 8] = ["", " ", "X", "é", "e\u{301}", "ß", "日本", "\u{1d11e}"];
 const INTS: [i64; 4] = [i64::MAX, i64::MIN, 1 << 62, -1];
-const TIMES: [&str; 7] = [
-    "1677-09-21 00:12:44",
+const TIMES: [&str; 6] = [
     "1969-12-31 23:59:59.999",
     "1970-01-01 00:00:00",
     "2000-02-29 12:00:00",
@@ -21,9 +20,14 @@ const TIMES: [&str; 7] = [
     "2026-01-01 00:01:00",
     "2262-04-11 23:47:16",
 ];
-/// Times that have no nanoseconds, as those have that are compared with `now()` or truncated.
-const FAR_TIMES: [&str; 4] =
-    ["0001-01-01 00:00:00", "1677-09-21 00:12:43", "2262-04-11 23:47:17", "9999-12-31 23:59:59.999"];
+/// Times that have no nanoseconds or whose month has none, as those have that are compared with `now()` or truncated.
+const FAR_TIMES: [&str; 5] = [
+    "0001-01-01 00:00:00",
+    "1677-09-21 00:12:43",
+    "1677-09-21 00:12:44",
+    "2262-04-11 23:47:17",
+    "9999-12-31 23:59:59.999",
+];
 
 impl Generator {
     pub(super) fn literal(&mut self, data_type: Type) -> String {
