@@ -10,8 +10,9 @@
 
 use acequia::Shards;
 use acequia::exec::{
-    AggregateOperator, AggregateSpec, BatchContext, DropDuplicatesOperator, DropDuplicatesSpec, Emit, Expiry,
-    First, Gives, Near, Operator, PartitionsOperator, PartitionsSpec, Reach, Relation, See, Sharding, WEIGHT,
+    AggregateOperator, AggregateSpec, BatchContext, Distance, DropDuplicatesOperator, DropDuplicatesSpec,
+    Emit, Expiry, First, Gives, Near, Number, Operator, PartitionsOperator, PartitionsSpec, Reach, Relation,
+    Running, RunningValue, See, Sharding, WEIGHT,
 };
 use acequia_core::{BatchId, OperatorId, Result, Timestamp, Watermark};
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
@@ -201,7 +202,9 @@ fn partitions(criterion: &mut Criterion) {
                 retracting: true,
                 time: None,
                 emit: Emit::Changes,
+                in_order: false,
                 see,
+                running: vec![],
             };
             let mut operator =
                 PartitionsOperator::try_new(spec, Gives::Relation(Box::new(Same(all.schema())))).unwrap();
@@ -224,5 +227,69 @@ fn partitions(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, aggregates, shards, duplicates, partitions);
+/// A hundred rows that come at the end of all in place of a hundred that go from there: OVER with ORDER BY of a stream
+/// in order.
+fn over(criterion: &mut Criterion) {
+    const CHANGES: i64 = 100;
+    let peers = Reach { groups: Some(0), ..Reach::default() };
+    let thousand = Reach { distance: Some(Distance::Units(1_000)), ..peers };
+    let plan = aggregate_exec("SELECT k, h, s, sum(v) FROM t GROUP BY k, h, s");
+    let sum = Arc::clone(&plan.downcast_ref::<AggregateExec>().unwrap().aggr_expr()[0]);
+    let number = Arc::new(Field::new("n", DataType::UInt64, false));
+    let running = vec![
+        Running { field: number, value: RunningValue::Number(Number::Row) },
+        Running {
+            field: sum.field(),
+            value: RunningValue::Aggregate { function: sum, filter: None, peers: true },
+        },
+    ];
+    let cases = [
+        ("within 1,000", See::Near(Near { back: thousand, ahead: peers }), vec![]),
+        ("up to the row", See::Rest(Near { back: Reach::default(), ahead: peers }), running),
+        ("all", See::All, vec![]),
+    ];
+    for state in [10_000, 100_000] {
+        for (name, see, running) in cases.clone() {
+            let all = rows(state / 10, state as usize, 0);
+            let spec = PartitionsSpec {
+                operator: OperatorId(1),
+                schema: all.schema(),
+                partition: vec![],
+                order: vec![(3, SortOptions::default())],
+                retracting: true,
+                time: None,
+                emit: Emit::Changes,
+                in_order: false,
+                see,
+                running,
+            };
+            let relation = Box::new(Same(spec.seen()));
+            let mut operator = PartitionsOperator::try_new(spec, Gives::Relation(relation)).unwrap();
+            run(&mut operator, 0, &weighted(&all, 1));
+            let ends: Vec<RecordBatch> = (0..32).map(|seed| at_the_end(state, CHANGES, seed)).collect();
+            run(&mut operator, 1, &weighted(&ends[0], 1));
+            let mut batch = 1;
+            let mut group = criterion.benchmark_group("over");
+            group.bench_function(BenchmarkId::new(name, state), |bencher| {
+                bencher.iter(|| {
+                    let (gone, come) = (&ends[(batch - 1) % 32], &ends[batch % 32]);
+                    batch += 1;
+                    operator.push(&at(batch as u64), 0, weighted(gone, -1)).unwrap();
+                    run(&mut operator, batch as u64, &weighted(come, 1))
+                });
+            });
+            group.finish();
+        }
+    }
+}
+
+/// Rows whose values come after all others.
+fn at_the_end(state: i64, count: i64, seed: u64) -> RecordBatch {
+    let rows = rows(state / 10, count as usize, seed);
+    let mut columns = rows.columns().to_vec();
+    columns[3] = Arc::new((state..state + count).collect::<Int64Array>());
+    RecordBatch::try_new(rows.schema(), columns).unwrap()
+}
+
+criterion_group!(benches, aggregates, shards, duplicates, partitions, over);
 criterion_main!(benches);

@@ -42,7 +42,8 @@ pub use keyed_state::{
 pub use materialize::{MaterializeOperator, MaterializeSpec};
 pub use moving_bound::{BatchBound, Comparison, MovingBound, MovingBoundOperator, MovingBoundSpec};
 pub use partitions::{
-    Distance, First, Gives, Near, Number, PartitionsOperator, PartitionsSpec, Reach, Relation, See,
+    Distance, First, Gives, Near, Number, PartitionsOperator, PartitionsSpec, Reach, Relation, Running,
+    RunningValue, See,
 };
 pub use session_aggregate::{SessionAggregateOperator, SessionColumns, SessionSpec};
 pub use sharded::{Sharding, Shards};

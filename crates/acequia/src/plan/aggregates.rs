@@ -112,6 +112,7 @@ impl Builder<'_> {
             partition,
             order: vec![],
             see: See::All,
+            running: vec![],
         };
         self.recompute(input, of, |rows| {
             let exprs = plan.expressions().into_iter().map(|expr| rows.rewritten(expr));

@@ -207,6 +207,13 @@ pub(super) fn recomputed(of: &Recomputed<'_>, spec: &PartitionsSpec, time: Optio
         See::Near(near) => {
             format!("all rows in order, of which it looks at {} around each change", around(near))
         }
+        See::Rest(near) if near == Near::default() => {
+            "all rows in order, of which it looks at those after each change".to_string()
+        }
+        See::Rest(near) => {
+            let around = around(near);
+            format!("all rows in order, of which it looks at {around} around each change and those after it")
+        }
         See::All => "all rows".to_string(),
     };
     let evicts = match time {

@@ -31,6 +31,7 @@ mod recompute;
 mod refuse;
 mod relation;
 mod reset;
+mod running;
 mod see;
 mod sessions;
 mod static_join;

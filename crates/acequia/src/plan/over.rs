@@ -19,7 +19,8 @@ use acequia_core::{OutputMode, Result};
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::functions_window::expr_fn::row_number;
 use datafusion::logical_expr::{
-    Distinct, Expr, ExprFunctionExt, Limit, LogicalPlan, LogicalPlanBuilder, Sort, SortExpr, Window, col, lit,
+    Distinct, Expr, ExprFunctionExt, Limit, LogicalPlan, LogicalPlanBuilder, Projection, Sort, SortExpr,
+    Window, col, lit,
 };
 use std::sync::Arc;
 
@@ -44,8 +45,8 @@ impl Builder<'_> {
         if input.change == Change::Snapshot {
             return merge_chain(plan, below, input);
         }
-        let see = see::of_windows(plan, below);
-        let of = Recomputed { name: "over", plan, input: below, partition, order, see };
+        let (see, running) = see::of_windows(plan, below);
+        let of = Recomputed { name: "over", plan, input: below, partition, order, see, running };
         self.recompute(input, of, |rows| rows.without_computed(relation(plan, below, rows)?)).await
     }
 
@@ -53,7 +54,8 @@ impl Builder<'_> {
     pub(super) async fn first(&mut self, plan: &LogicalPlan, window: &Window, see: See) -> Result<Part> {
         let input = self.part(&window.input).await?;
         let (partition, order) = shared(window);
-        let of = Recomputed { name: "top", plan, input: &window.input, partition, order, see };
+        let of =
+            Recomputed { name: "top", plan, input: &window.input, partition, order, see, running: vec![] };
         if input.change == Change::InsertOnly {
             let over = |rows: &Rows| windows(window, rows, rows.plan.clone());
             let numbered = self.numbered(input, of, see::numbers(window)?, over).await?;
@@ -86,7 +88,15 @@ impl Builder<'_> {
         }
         let order = sort.expr.clone();
         let see = see::of_limit(plan);
-        let of = Recomputed { name: "top", plan, input: &sort.input, partition: vec![], order, see };
+        let of = Recomputed {
+            name: "top",
+            plan,
+            input: &sort.input,
+            partition: vec![],
+            order,
+            see,
+            running: vec![],
+        };
         let top = self.recompute(input, of, |rows| ordered(plan, sort, rows)).await?;
         self.kept_if_complete(top, plan).await
     }
@@ -112,8 +122,15 @@ impl Builder<'_> {
             Change::InsertOnly => self.first_rows(plan, input).await,
             _ => {
                 let see = see::of_limit_alone(plan);
-                let of =
-                    Recomputed { name: "top", plan, input: child, partition: vec![], order: vec![], see };
+                let of = Recomputed {
+                    name: "top",
+                    plan,
+                    input: child,
+                    partition: vec![],
+                    order: vec![],
+                    see,
+                    running: vec![],
+                };
                 let relation = |rows: &Rows| replace(plan, child, rows.without_computed(rows.plan.clone())?);
                 let top = self.recompute(input, of, relation).await?;
                 self.kept_if_complete(top, plan).await
@@ -183,7 +200,22 @@ fn windows(window: &Window, rows: &Rows, below: LogicalPlan) -> Result<LogicalPl
         Ok(rewritten.unalias().alias(expr.schema_name().to_string()))
     };
     let exprs = window.window_expr.iter().map(named).collect::<Result<Vec<_>>>()?;
-    Ok(LogicalPlan::Window(Window::try_new(exprs, Arc::new(below)).map_err(from_datafusion)?))
+    let is_window = |expr: &Expr| matches!(expr.clone().unalias(), Expr::WindowFunction(_));
+    let own: Vec<Expr> = exprs.iter().filter(|expr| is_window(expr)).cloned().collect();
+    let mut columns: Vec<Expr> = below.schema().columns().into_iter().map(Expr::Column).collect();
+    if own.len() == exprs.len() {
+        return Ok(LogicalPlan::Window(Window::try_new(own, Arc::new(below)).map_err(from_datafusion)?));
+    }
+    let mut plan = below;
+    if !own.is_empty() {
+        plan = LogicalPlan::Window(Window::try_new(own, Arc::new(plan)).map_err(from_datafusion)?);
+    }
+    // Others are columns of the rows already.
+    let mut windows = plan.schema().columns().into_iter().skip(columns.len()).map(Expr::Column);
+    columns.extend(
+        exprs.into_iter().filter_map(|expr| if is_window(&expr) { windows.next() } else { Some(expr) }),
+    );
+    Ok(LogicalPlan::Projection(Projection::try_new(columns, Arc::new(plan)).map_err(from_datafusion)?))
 }
 
 /// The ORDER BY that a LIMIT counts by.

@@ -80,7 +80,13 @@ fn of_frame(frame: &WindowFrame, function: &WindowFunction, input: &LogicalPlan)
         };
         Some(one_way(reach, back))
     };
-    let ends = both(of_bound(&frame.start_bound)?, of_bound(&frame.end_bound)?);
+    let respects_nulls = function.params.null_treatment != Some(NullTreatment::IgnoreNulls);
+    let start = match frame.start_bound.is_unbounded() {
+        // The last row of a frame does not depend on where it begins.
+        true if function.fun.name() == "last_value" && respects_nulls => Near::default(),
+        _ => of_bound(&frame.start_bound)?,
+    };
+    let ends = both(start, of_bound(&frame.end_bound)?);
     Some(both(ends, Near { back: own, ahead: own }))
 }
 

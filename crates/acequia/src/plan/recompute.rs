@@ -11,18 +11,19 @@ use super::node::{Island, Node, OperatorNode};
 use super::relation::IslandRelation;
 use super::reset::IslandTemplate;
 use super::time_key::time_key;
-use super::{Slot, explain, refuse};
+use super::{Slot, explain, refuse, running};
 use crate::error::from_datafusion;
-use crate::exec::{Emit, Gives, Number, PartitionsOperator, PartitionsSpec, See, TimeKey};
+use crate::exec::{Emit, Gives, Number, PartitionsOperator, PartitionsSpec, Running, See, TimeKey};
 use crate::functions::lineage::time_of;
 use crate::functions::{TimeColumn, is_volatile};
 
 use acequia_core::{OutputMode, Result};
 use arrow::compute::SortOptions;
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{FieldRef, SchemaRef};
 use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::common::{Column, DFSchemaRef};
+use datafusion::common::{Column, DFSchema, DFSchemaRef, TableReference};
 use datafusion::logical_expr::{Expr, LogicalPlan, Projection, SortExpr, lit};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// A relation, and what it is computed over.
@@ -39,6 +40,8 @@ pub(super) struct Recomputed<'a> {
     pub(super) order: Vec<SortExpr>,
     /// Which rows decide what it gives.
     pub(super) see: See,
+    /// The windows that the operator computes.
+    pub(super) running: Vec<Expr>,
 }
 
 /// The rows of a part with more columns: those that stand for expressions.
@@ -88,6 +91,20 @@ impl Rows {
     /// The names of the columns.
     pub(super) fn names(&self) -> &DFSchemaRef {
         self.plan.schema()
+    }
+
+    /// The names of the columns with those of windows that are columns, too.
+    fn with_running(&mut self, windows: &[Expr], columns: &[Running]) -> Result<DFSchema> {
+        let named = |(at, column): (usize, &Running)| {
+            let field = column.field.as_ref().clone().with_name(format!("__running_{at}"));
+            (None, Arc::new(field))
+        };
+        let columns: Vec<(Option<TableReference>, FieldRef)> =
+            columns.iter().enumerate().map(named).collect();
+        let standing = columns.iter().map(|(_, field)| Column::new_unqualified(field.name()));
+        self.computed.extend(windows.iter().cloned().zip(standing));
+        let own = self.names().iter().map(|(qualifier, field)| (qualifier.cloned(), Arc::clone(field)));
+        DFSchema::new_with_metadata(own.chain(columns).collect(), HashMap::new()).map_err(from_datafusion)
     }
 
     /// The same rows, each with its weight where they are taken back.
@@ -170,8 +187,9 @@ impl Builder<'_> {
         relation: impl FnOnce(&Rows) -> Result<LogicalPlan> + Send,
     ) -> Result<Part> {
         let (mut rows, over) = self.partitioned(input, &of).await?;
-        let (schema, order) = (&over.spec.schema, over.spec.order.clone());
-        let (plan, slot) = leaf(rows.names(), format!("__rows_{}", of.name), schema, order)?;
+        let (schema, order) = (over.spec.seen(), over.spec.order.clone());
+        let names = rows.with_running(&of.running, &over.spec.running)?;
+        let (plan, slot) = leaf(&names, format!("__rows_{}", of.name), &schema, order)?;
         rows.plan = plan;
         let relation = self.template(&relation(&rows)?).await?;
         let change = over.change();
@@ -211,6 +229,8 @@ impl Builder<'_> {
         let schema = rows.schema_in(&template)?;
         let time = time.map(|time| TimeKey { column: partition[time.column], ..time });
         let operator = self.next_id();
+        let running = of.running.iter().map(|expr| running::column(expr, of.input, &rows));
+        let running = running.collect::<Result<Vec<_>>>()?;
         let spec = PartitionsSpec {
             operator,
             schema,
@@ -221,6 +241,7 @@ impl Builder<'_> {
             emit,
             in_order,
             see: of.see,
+            running,
         };
         Ok((rows, Partitioned { template, inputs: input.inputs, spec }))
     }

@@ -5,12 +5,13 @@
 //! | ORDER BY with LIMIT k OFFSET m | the first k + m |
 //! | windows of `row_number`, `rank`, `dense_rank`, and a filter for the first k by one of them | the first k |
 //! | windows of LAG, LEAD and of functions over frames with two ends | those around a change |
-//! | other windows | all |
+//! | windows over all rows up to one, see [`super::running`] | those around a change and after it |
+//! | other windows: ntile, percent_rank, cume_dist, nth_value of a partition, frames up to its end, no ORDER BY | all |
 //!
 //! A function over a frame may take rows back out of its sum as the frame moves on, so that floats keep traces of rows
 //! that have left. Such a sum depends on where one begins, so it begins at the first row always: these see all.
 
-use super::reach;
+use super::{reach, running};
 use crate::exec::{First, Near, Number, See};
 use acequia_core::{Error, Result};
 use arrow::datatypes::DataType;
@@ -131,39 +132,47 @@ fn number(function: &WindowFunction) -> Option<Number> {
     Number::of(function.fun.name())
 }
 
-/// What windows see, down to those of this input, which all have the same partitions.
-pub(super) fn of_windows(plan: &LogicalPlan, input: &LogicalPlan) -> See {
-    let mut near = Near::default();
+/// What windows see, down to those of this input, which all have the same partitions; and the windows over all rows up to
+/// one, where not all rows are seen.
+pub(super) fn of_windows(plan: &LogicalPlan, input: &LogicalPlan) -> (See, Vec<Expr>) {
+    near_or_rest(plan, input).unwrap_or((See::All, Vec::new()))
+}
+
+fn near_or_rest(plan: &LogicalPlan, input: &LogicalPlan) -> Option<(See, Vec<Expr>)> {
+    let (mut near, mut running) = (Near::default(), Vec::new());
     let mut first: Option<WindowFunction> = None;
     let mut node = plan;
     while let LogicalPlan::Window(window) = node
         && !std::ptr::eq(node, input)
     {
         for function in window.window_expr.iter().map(function) {
-            let Some(function) = function.filter(|function| is_local(function, input)) else {
-                return See::All;
-            };
-            let Some(own) = reach::of(&function, &window.input) else { return See::All };
+            let function = function.filter(|function| is_local(function, input))?;
             let first = first.get_or_insert_with(|| function.clone());
             let (one, other) = (&first.params, &function.params);
             if one.order_by != other.order_by || one.partition_by != other.partition_by {
-                return See::All;
+                return None;
             }
+            let own = match running::of(&function) {
+                Some(own) => {
+                    running.push(Expr::WindowFunction(Box::new(function)));
+                    own
+                }
+                None => reach::of(&function, &window.input).filter(|_| is_exact(&function, input))?,
+            };
             near = reach::both(near, own);
         }
         node = &window.input;
     }
-    See::Near(near)
+    Some((if running.is_empty() { See::Near(near) } else { See::Rest(near) }, running))
 }
 
-/// Whether a function's values depend on rows of the input alone, and not on how they are come by.
+/// Whether a function's values depend on rows of the input alone.
 fn is_local(function: &WindowFunction, input: &LogicalPlan) -> bool {
     let params = &function.params;
     let order = params.order_by.iter().map(|by| &by.expr);
     let mut exprs =
         params.args.iter().chain(&params.partition_by).chain(order).chain(params.filter.as_deref());
-    let of_input = exprs.all(|expr| expr.column_refs().iter().all(|c| input.schema().has_column(c)));
-    of_input && is_exact(function, input)
+    exprs.all(|expr| expr.column_refs().iter().all(|c| input.schema().has_column(c)))
 }
 
 /// Whether the value over a frame does not depend on how it was come by.

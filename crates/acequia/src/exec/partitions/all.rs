@@ -80,11 +80,13 @@ impl AllRows {
 impl Kept for AllRows {
     fn change(&mut self, delta: Delta, durable: bool) -> Result<Seen> {
         let old = self.touched(&delta)?;
-        if delta.len() > 0 {
-            self.saved.apply(&mut self.store, &delta, durable)?;
-        }
+        self.store(&delta, durable)?;
         let new = if old.len() == 0 { delta } else { old.clone().plus(delta)?.consolidated()? };
         Ok(Seen { before: self.in_order(old)?, after: self.in_order(new)? })
+    }
+
+    fn store(&mut self, delta: &Delta, durable: bool) -> Result<()> {
+        if delta.len() > 0 { self.saved.apply(&mut self.store, delta, durable) } else { Ok(()) }
     }
 
     fn leave(&mut self, bound: i64, durable: bool) -> Result<Option<RecordBatch>> {

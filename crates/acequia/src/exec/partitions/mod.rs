@@ -16,10 +16,12 @@
 //! | `First` | the first rows of partitions, where these changed | rows in order | changes x log + touched partitions x first rows |
 //! | `First`, no row is taken back | the same | the first rows of partitions | changes + touched partitions x first rows |
 //! | `Near` | rows around a change, as far as one decides on the other | rows in order | changes x log + the rows seen |
+//! | `Rest` | those, and all after them in their partitions | rows in order, places | changes x log + the rows seen |
 //!
-//! In place of the last kind's relation there may be [`Number`]s: the operator gives the first rows with these.
+//! With `Rest` the rows have [`Running`] values, over all rows up to one, as columns. In place of the relation over `First`
+//! rows where no row is taken back there may be [`Number`]s: the operator gives the first rows with these.
 //!
-//! With `Near` the rows at the edge of what the relation sees get wrong values, the same before and after, so that they
+//! With `Near` and `Rest` the rows at the edge of what the relation sees get wrong values, the same before and after, so that they
 //! cancel out.
 //!
 //! Partitions leave when a watermark passes their time, if one of their columns has one; rows below it are late. With
@@ -34,6 +36,10 @@ mod ordered;
 mod reach;
 #[cfg(test)]
 mod reach_tests;
+mod rest;
+#[cfg(test)]
+mod rest_tests;
+mod running;
 #[cfg(test)]
 mod tests;
 mod top;
@@ -50,6 +56,8 @@ use arrow::compute::{SortOptions, concat_batches};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use ordered::OrderedRows;
 pub use reach::{Distance, Reach};
+use rest::RestRows;
+pub use running::{Running, RunningValue};
 use std::sync::Arc;
 use top::TopRows;
 
@@ -90,9 +98,18 @@ pub struct PartitionsSpec {
     pub in_order: bool,
     /// Which rows decide what the relation gives.
     pub see: See,
+    /// With [`See::Rest`], columns that the relation sees after those of the rows.
+    pub running: Vec<Running>,
 }
 
 impl PartitionsSpec {
+    /// The columns that the relation sees.
+    pub fn seen(&self) -> SchemaRef {
+        let running = self.running.iter().map(|running| &running.field);
+        let columns = self.schema.fields().iter().chain(running).cloned();
+        Arc::new(Schema::new(columns.collect::<Vec<_>>()))
+    }
+
     /// The columns in the order in which rows are compared, and how: those of `partition` first.
     fn all_columns(&self) -> Vec<(usize, SortOptions)> {
         let asked = |column: usize| {
@@ -119,6 +136,8 @@ pub enum See {
     First(First),
     /// Those around one that changed.
     Near(Near),
+    /// Those, and all after them.
+    Rest(Near),
 }
 
 /// How far away the rows are that decide on what a relation gives for one.
@@ -233,6 +252,9 @@ trait Kept: Send {
     /// Applies changes, which are consolidated where rows may be taken back.
     fn change(&mut self, delta: Delta, durable: bool) -> Result<Seen>;
 
+    /// Applies such changes where nobody wants to see them.
+    fn store(&mut self, delta: &Delta, durable: bool) -> Result<()>;
+
     /// Forgets partitions whose time is below the bound; gives what the relation has to see of them.
     fn leave(&mut self, bound: i64, durable: bool) -> Result<Option<RecordBatch>>;
 
@@ -284,6 +306,7 @@ impl PartitionsOperator {
             }
             See::All => Box::new(AllRows::try_new(&spec)?),
             See::First(_) | See::Near(_) => Box::new(OrderedRows::try_new(&spec)?),
+            See::Rest(near) => Box::new(RestRows::try_new(&spec, near)?),
         };
         Ok(Self { spec, gives, schema, kept, pending: Vec::new(), late: 0, in_batch: false })
     }
@@ -375,7 +398,7 @@ impl Operator for PartitionsOperator {
         let delta = self.rows_of_batch()?;
         if self.spec.emit == Emit::Final && !self.spec.in_order {
             if delta.len() > 0 {
-                self.kept.change(delta, context.durable)?;
+                self.kept.store(&delta, context.durable)?;
             }
             let left = self.leave(context)?;
             return match (left, &mut self.gives) {

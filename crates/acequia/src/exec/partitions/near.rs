@@ -20,36 +20,44 @@ use std::collections::BTreeMap;
 use std::ops::Bound::{self, Excluded, Included, Unbounded};
 
 /// The changed rows, with their weights.
-type Changed<'a> = BTreeMap<&'a [u8], i64>;
+pub(super) type Changed<'a> = BTreeMap<&'a [u8], i64>;
+
+/// Changes by their keys; they are consolidated.
+pub(super) fn changed<'a>(delta: &Delta, keys: &'a Keys) -> Changed<'a> {
+    (0..delta.len()).map(|row| (keys.key(row), delta.weights[row])).collect()
+}
 
 /// The key of a row, and where its partition and its order end in it.
 #[derive(Debug, Clone, Copy)]
-struct Place<'a> {
-    key: &'a [u8],
+pub(super) struct Place<'a> {
+    pub(super) key: &'a [u8],
     partition: usize,
     ordered: usize,
 }
 
 impl<'a> Place<'a> {
-    fn partition(&self) -> &'a [u8] {
+    pub(super) fn partition(&self) -> &'a [u8] {
         &self.key[..self.partition]
     }
 
-    fn value(&self) -> &'a [u8] {
+    /// The values of the partition and of the order.
+    pub(super) fn value(&self) -> &'a [u8] {
         &self.key[..self.ordered]
     }
 }
 
 /// Rows that are seen: the first and the last.
-type Region<'a> = (Place<'a>, Place<'a>);
+pub(super) type Region<'a> = (Place<'a>, Place<'a>);
 
 impl OrderedRows {
     /// Applies changes, and gives the rows around them.
     pub(super) fn change_near(&mut self, near: &Near, delta: Delta, durable: bool) -> Result<Seen> {
         let keys = self.keys(&delta.rows)?;
         self.apply(&delta, &keys)?;
-        let changed: Changed<'_> = (0..delta.len()).map(|row| (keys.key(row), delta.weights[row])).collect();
-        let seen = self.before_and_after(&self.regions(near, &keys, &changed)?, &changed)?;
+        let changed = changed(&delta, &keys);
+        let regions = self.regions(near, &keys, &changed)?;
+        let ranges = regions.iter().map(|(first, last)| (Included(first.key), Included(last.key)));
+        let seen = self.before_and_after(ranges, &changed)?;
         if durable {
             self.saved.changed(&delta)?;
         }
@@ -57,7 +65,12 @@ impl OrderedRows {
     }
 
     /// The rows that decide on what changes.
-    fn regions<'a>(&'a self, near: &Near, keys: &'a Keys, changed: &Changed<'_>) -> Result<Vec<Region<'a>>> {
+    pub(super) fn regions<'a>(
+        &'a self,
+        near: &Near,
+        keys: &'a Keys,
+        changed: &Changed<'_>,
+    ) -> Result<Vec<Region<'a>>> {
         let places = (0..changed.len()).map(|row| {
             let (key, partition, ordered) = (keys.key(row), keys.partition(row).len(), keys.value(row).len());
             Place { key, partition, ordered }
@@ -145,12 +158,16 @@ impl OrderedRows {
         Ok(from.iter().enumerate().map(bound).collect())
     }
 
-    /// The rows of regions before and after changes that have been applied.
-    fn before_and_after(&self, regions: &[Region<'_>], changed: &Changed<'_>) -> Result<Seen> {
+    /// The rows in ranges that do not overlap, before and after changes in them that have been applied.
+    pub(super) fn before_and_after<'a>(
+        &self,
+        ranges: impl Iterator<Item = (Bound<&'a [u8]>, Bound<&'a [u8]>)>,
+        changed: &Changed<'_>,
+    ) -> Result<Seen> {
         let mut after: BTreeMap<&[u8], i64> = BTreeMap::new();
-        for (first, last) in regions {
-            let range = self.rows.range::<[u8], _>((Included(first.key), Included(last.key)));
-            after.extend(range.map(|(key, entry)| (key.as_ref(), entry.weight)));
+        for range in ranges {
+            let rows = self.rows.range::<[u8], _>(range);
+            after.extend(rows.map(|(key, entry)| (key.as_ref(), entry.weight)));
         }
         let mut before = after.clone();
         for (key, weight) in changed {

@@ -215,8 +215,14 @@ impl Kept for OrderedRows {
         match self.see {
             See::First(first) => self.change_first(first, delta, durable),
             See::Near(near) => self.change_near(&near, delta, durable),
-            See::All => Err(Error::internal("rows in order of which all are seen")),
+            See::All | See::Rest(_) => Err(Error::internal("rows in order of which others are seen")),
         }
+    }
+
+    fn store(&mut self, delta: &Delta, durable: bool) -> Result<()> {
+        let keys = self.keys(&delta.rows)?;
+        self.apply(delta, &keys)?;
+        if durable { self.saved.changed(delta) } else { Ok(()) }
     }
 
     fn leave(&mut self, bound: i64, durable: bool) -> Result<Option<RecordBatch>> {

@@ -111,6 +111,7 @@ fn ranges_of_values_are_those_over_all_rows() {
                 emit: Emit::Changes,
                 in_order: false,
                 see: See::Near(near),
+                running: vec![],
             };
             same_as_over_all(&all, &query, spec, &format!("case {number} seed {seed}: {query}"), seed);
         }

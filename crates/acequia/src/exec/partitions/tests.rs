@@ -56,9 +56,9 @@ impl Relation for Sql {
 }
 
 /// `k`, an index into some floats, `v` and seconds; NULL where there is none.
-type Row = (Option<i64>, Option<u8>, i64, Option<i64>);
+pub(super) type Row = (Option<i64>, Option<u8>, i64, Option<i64>);
 
-fn batch(rows: &[Row]) -> RecordBatch {
+pub(super) fn batch(rows: &[Row]) -> RecordBatch {
     let floats = [0.0, -0.0, f64::NAN, 1.5];
     let time = DataType::Timestamp(TimeUnit::Microsecond, None);
     let fields = vec![
@@ -90,10 +90,10 @@ fn random_row(rng: &mut SmallRng) -> Row {
 
 /// Rows with weights, zero ones left out.
 #[derive(Default)]
-struct Bag(BTreeMap<Row, i64>);
+pub(super) struct Bag(pub(super) BTreeMap<Row, i64>);
 
 impl Bag {
-    fn add(&mut self, row: Row, weight: i64) {
+    pub(super) fn add(&mut self, row: Row, weight: i64) {
         let entry = self.0.entry(row).or_default();
         *entry += weight;
         if *entry == 0 {
@@ -101,7 +101,7 @@ impl Bag {
         }
     }
 
-    fn batch(&self) -> RecordBatch {
+    pub(super) fn batch(&self) -> RecordBatch {
         let copies = |(row, weight): (&Row, &i64)| vec![*row; *weight as usize];
         batch(&self.0.iter().flat_map(copies).collect::<Vec<_>>())
     }
@@ -124,7 +124,7 @@ impl Bag {
     }
 }
 
-fn change_batch(changes: &[(Row, i64)], retracting: bool) -> RecordBatch {
+pub(super) fn change_batch(changes: &[(Row, i64)], retracting: bool) -> RecordBatch {
     let rows = batch(&changes.iter().map(|(row, _)| *row).collect::<Vec<_>>());
     let weights = changes.iter().map(|(_, weight)| *weight).collect();
     if retracting { Delta { rows, weights }.into_batch().unwrap() } else { rows }
@@ -132,10 +132,10 @@ fn change_batch(changes: &[(Row, i64)], retracting: bool) -> RecordBatch {
 
 /// Saved state as a checkpoint merges it.
 #[derive(Default)]
-struct Saved(Vec<RecordBatch>);
+pub(super) struct Saved(Vec<RecordBatch>);
 
 impl Saved {
-    fn apply(&mut self, operator: &mut PartitionsOperator) {
+    pub(super) fn apply(&mut self, operator: &mut PartitionsOperator) {
         for delta in operator.take_deltas().unwrap() {
             self.0.extend(delta.upserts);
             let all = self.merged();
@@ -162,7 +162,7 @@ impl Saved {
         RecordBatch::try_new(all.schema(), columns.concat()).unwrap()
     }
 
-    fn restore_into(&self, operator: &mut PartitionsOperator) {
+    pub(super) fn restore_into(&self, operator: &mut PartitionsOperator) {
         let live = operator.snapshot(ROWS).unwrap();
         assert!(live.iter().all(|rows| rows.num_rows() == 0));
         for rows in &self.0 {
@@ -196,11 +196,12 @@ impl Case {
             emit: Emit::Changes,
             in_order: false,
             see: self.see,
+            running: vec![],
         }
     }
 }
 
-fn no_row_and_its_own_retraction(output: &[RecordBatch]) {
+pub(super) fn no_row_and_its_own_retraction(output: &[RecordBatch]) {
     for batch in output {
         let last = batch.num_columns() - 1;
         let rows = batch.project(&(0..last).collect::<Vec<_>>()).unwrap();
@@ -541,7 +542,7 @@ fn final_partitions_are_given_once_and_leave() {
 }
 
 /// Gives its rows.
-struct Same(SchemaRef);
+pub(super) struct Same(pub(super) SchemaRef);
 
 impl Relation for Same {
     fn schema(&self) -> SchemaRef {

@@ -285,6 +285,16 @@ impl TopRows {
         changes
     }
 
+    /// Adds rows, and saves what is kept.
+    fn added(&mut self, delta: &Delta, durable: bool) -> Result<(Batch, Changes)> {
+        let batch = self.batch(&delta.rows)?;
+        let changes = self.add(&batch);
+        if durable && !(changes.kept.is_empty() && changes.dropped.is_empty()) {
+            self.save(&batch, &changes)?;
+        }
+        Ok((batch, changes))
+    }
+
     /// What is another list than before: with numbers the rows that differ, otherwise all of both.
     fn compare(&self, old: &[Row], new: &[Item<'_>], changes: &mut Changes) {
         if new.len() == old.len() && new.iter().all(|item| item.new.is_none()) {
@@ -375,11 +385,7 @@ fn merge<'a>(old: impl Iterator<Item = Item<'a>>, new: impl Iterator<Item = Item
 
 impl Kept for TopRows {
     fn change(&mut self, delta: Delta, durable: bool) -> Result<Seen> {
-        let batch = self.batch(&delta.rows)?;
-        let mut changes = self.add(&batch);
-        if durable && !(changes.kept.is_empty() && changes.dropped.is_empty()) {
-            self.save(&batch, &changes)?;
-        }
+        let (batch, mut changes) = self.added(&delta, durable)?;
         if self.numbers.is_empty() {
             // The relation sees rows in their order.
             for (bytes, new) in &mut changes.after.rows {
@@ -392,6 +398,10 @@ impl Kept for TopRows {
             before: self.given(&changes.before, None)?,
             after: self.given(&changes.after, Some(&batch))?,
         })
+    }
+
+    fn store(&mut self, delta: &Delta, durable: bool) -> Result<()> {
+        self.added(delta, durable).map(|_| ())
     }
 
     fn leave(&mut self, bound: i64, durable: bool) -> Result<Option<RecordBatch>> {
