@@ -14,13 +14,13 @@ use super::recompute::Rows;
 use super::refuse;
 use crate::error::from_datafusion;
 use crate::exec::{Near, Number, Reach, Running, RunningValue};
+use crate::functions::end_of;
 use acequia_core::Result;
 use datafusion::common::tree_node::TreeNode;
 use datafusion::execution::context::ExecutionProps;
 use datafusion::functions_aggregate::average::Avg;
 use datafusion::functions_aggregate::bool_and_or::{BoolAnd, BoolOr};
 use datafusion::functions_aggregate::count::Count;
-use datafusion::functions_aggregate::min_max::{Max, Min};
 use datafusion::functions_aggregate::sum::Sum;
 use datafusion::functions_window::nth_value::NthValue;
 use datafusion::functions_window::rank::Rank;
@@ -89,8 +89,7 @@ fn is_carried(udf: &AggregateUDF) -> bool {
     function.is::<Count>()
         || function.is::<Sum>()
         || function.is::<Avg>()
-        || function.is::<Min>()
-        || function.is::<Max>()
+        || end_of(udf).is_some()
         || function.is::<BoolAnd>()
         || function.is::<BoolOr>()
 }
