@@ -107,6 +107,22 @@ const QUERIES: &[(&str, &str)] = &[
         "SELECT b.auction, b.price, b.date_time, o.price AS last FROM b ASOF JOIN other o MATCH_CONDITION (b.date_time >= o.date_time) ON b.auction % 5 = o.auction % 5 EMIT APPEND",
     ),
     (
+        "interval_join_append",
+        "SELECT b.auction, b.price, o.price AS other FROM b LEFT JOIN other o ON b.auction % 5 = o.auction % 5 AND o.date_time BETWEEN b.date_time - INTERVAL '3 seconds' AND b.date_time EMIT APPEND",
+    ),
+    (
+        "over_append",
+        "SELECT auction % 5 AS k, price, date_time, sum(price) OVER (PARTITION BY auction % 5 ORDER BY date_time) AS total, lag(price) OVER (PARTITION BY auction % 5 ORDER BY date_time) AS before FROM b EMIT APPEND",
+    ),
+    (
+        "top_of_counts",
+        "SELECT k, n, row_number() OVER (ORDER BY n DESC, k) AS place FROM (SELECT bidder % 9 AS k, count(*) AS n FROM b GROUP BY bidder % 9) QUALIFY place <= 3 EMIT UPDATE",
+    ),
+    (
+        "above_the_mean",
+        "SELECT auction, price FROM b WHERE price > (SELECT avg(price) FROM other) EMIT CHANGES",
+    ),
+    (
         "union_with_static_rows",
         "SELECT auction % 5 AS k, count(*) AS n FROM (SELECT auction FROM b UNION ALL SELECT column1 AS auction FROM names) GROUP BY auction % 5 EMIT UPDATE",
     ),
