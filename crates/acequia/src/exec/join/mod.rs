@@ -92,7 +92,7 @@ impl JoinOperator {
             self.give_differences(other, &touched)?;
         }
         self.sides[other].set_degrees(touched, context.durable)?;
-        self.sides[this].apply(&delta, &degrees, context.durable)
+        self.sides[this].apply(delta, degrees, context)
     }
 
     /// Gives what rows with NULL in the key give without any partner, and goes on with the others.

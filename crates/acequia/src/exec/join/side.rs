@@ -6,7 +6,7 @@ use crate::exec::aggregate::times_in;
 use crate::exec::delta::Delta;
 use crate::exec::row_store::{RowId, RowStore, RowStoreSpec, SavedRows};
 use acequia_core::{Error, Result, Watermark};
-use arrow::array::{ArrayRef, AsArray, RecordBatch};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::{Int64Type, SchemaRef};
 use datafusion::common::JoinType;
 use std::collections::BTreeMap;
@@ -144,12 +144,36 @@ impl Side {
         }
     }
 
-    pub(super) fn apply(&mut self, delta: &Delta, degrees: &[i64], durable: bool) -> Result<()> {
-        self.store.apply(&delta.rows, Some(&delta.weights), degrees)?;
-        if durable {
-            self.saved.changed(&self.store, delta, degrees)?;
+    pub(super) fn apply(
+        &mut self,
+        delta: Delta,
+        mut degrees: Vec<i64>,
+        context: &BatchContext,
+    ) -> Result<()> {
+        let known = self.known(&delta, context)?;
+        let delta = match known {
+            None => delta,
+            Some(known) => {
+                degrees = known.iter().map(|row| degrees[*row as usize]).collect();
+                delta.take(&known)?
+            }
+        };
+        self.store.apply(&delta.rows, Some(&delta.weights), &degrees)?;
+        if context.durable {
+            self.saved.changed(&self.store, &delta, &degrees)?;
         }
         Ok(())
+    }
+
+    /// The changes of rows that have not left, unless all are. Rows leave when they can have no more partners to come,
+    /// but may still change themselves, as those of a window that is open: the others need not know.
+    fn known(&self, delta: &Delta, context: &BatchContext) -> Result<Option<Vec<u32>>> {
+        let (true, Some(eviction)) = (self.store.spec().leave, &self.eviction) else { return Ok(None) };
+        let Some(left_below) = self.leaves_below(context.previous_watermark)? else { return Ok(None) };
+        let times = times_in(delta.rows.column(eviction.column), eviction.field)?;
+        let is_known = |row: &u32| times.is_null(*row as usize) || times.value(*row as usize) >= left_below;
+        let known: Vec<u32> = (0..delta.len() as u32).filter(is_known).collect();
+        Ok((known.len() < delta.len()).then_some(known))
     }
 
     /// Adds to degrees.
