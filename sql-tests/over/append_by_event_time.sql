@@ -9,6 +9,11 @@ SELECT DISTINCT ON (k) k, x, ts FROM s ORDER BY k, ts EMIT APPEND WITH (name = '
 SELECT k, x FROM s QUALIFY row_number() OVER (PARTITION BY k ORDER BY ts) = 1 EMIT APPEND WITH (name = 'firsts');
 SELECT k, x, ts FROM s ORDER BY ts LIMIT 3 EMIT APPEND WITH (name = 'first_three');
 SELECT ts, count(*) OVER (ORDER BY ts ROWS BETWEEN 2 PRECEDING AND CURRENT ROW) AS n FROM s WHERE x > 1 EMIT APPEND WITH (name = 'all_rows');
+-- Of these only rows are kept that the next one of the partition sees.
+SELECT k, ts, min(x) OVER (PARTITION BY k ORDER BY ts RANGE BETWEEN INTERVAL '10 seconds' PRECEDING AND CURRENT ROW) AS low,
+       lag(x, 2) OVER (PARTITION BY k ORDER BY ts) AS before, count(*) OVER (PARTITION BY k ORDER BY ts GROUPS 1 PRECEDING) AS n
+FROM s EMIT APPEND WITH (name = 'few');
+EXPLAIN STREAMING SELECT k, lag(x) OVER (PARTITION BY k ORDER BY ts) AS r FROM s EMIT APPEND;
 EXPLAIN STREAMING SELECT k, rank() OVER (PARTITION BY k ORDER BY ts, x) AS r FROM s EMIT APPEND;
 
 INSERT INTO s VALUES (1, 1, '2026-01-01 00:00:10'), (2, 5, '2026-01-01 00:00:03'), (1, 2, '2026-01-01 00:00:01'), (1, 9, NULL);

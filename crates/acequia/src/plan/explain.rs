@@ -204,6 +204,9 @@ pub(super) fn recomputed(of: &Recomputed<'_>, spec: &PartitionsSpec, time: Optio
     let keeps = match of.see {
         See::First(first) if !retracting => format!("the first rows of each partition: {first:?}"),
         See::First(first) => format!("all rows in order, of which it looks at the first: {first:?}"),
+        See::Near(near) if spec.in_order => {
+            format!("the last rows of each partition, as far as the next one sees: {}", around(near))
+        }
         See::Near(near) => {
             format!("all rows in order, of which it looks at {} around each change", around(near))
         }
@@ -218,6 +221,9 @@ pub(super) fn recomputed(of: &Recomputed<'_>, spec: &PartitionsSpec, time: Optio
     };
     let evicts = match time {
         Some(column) => Eviction::watermark_over(column),
+        None if spec.in_order && matches!(of.see, See::Near(_)) => {
+            Eviction::By("rows after them".to_string())
+        }
         None => Eviction::Nothing("no event-time column with a watermark in PARTITION BY"),
     };
     let first_of_all = !retracting && of.partition.is_empty() && matches!(of.see, See::First(_));

@@ -16,7 +16,7 @@ use crate::exec::delta::{Delta, batch_of};
 use crate::exec::row_bytes::after_all;
 use acequia_core::{Error, Result};
 use arrow::array::ArrayRef;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound::{self, Excluded, Included, Unbounded};
 
 /// The changed rows, with their weights.
@@ -61,7 +61,37 @@ impl OrderedRows {
         if durable {
             self.saved.changed(&delta)?;
         }
+        if self.in_order {
+            self.forget_unseen(near, &keys, durable)?;
+        }
         Ok(seen)
+    }
+
+    /// Forgets the rows of these partitions to which one after all of them sees no more.
+    fn forget_unseen(&mut self, near: &Near, keys: &Keys, durable: bool) -> Result<()> {
+        let partitions: BTreeSet<&[u8]> = (0..keys.len()).map(|row| keys.partition(row)).collect();
+        let last = |partition: &&'_ [u8]| {
+            let end = after_all(partition).map_or(Unbounded, Excluded);
+            let range = (Included(*partition), end.as_ref().map(Vec::as_slice));
+            self.rows.range::<[u8], _>(range).next_back().map(|(key, entry)| Place {
+                key,
+                partition: partition.len(),
+                ordered: entry.ordered as usize,
+            })
+        };
+        let last: Vec<Place<'_>> = partitions.iter().filter_map(last).collect();
+        let first_seen = self.step(last, near.back, false, &Changed::new())?;
+        let unseen = first_seen
+            .iter()
+            .flat_map(|place| self.rows.range::<[u8], _>((Included(place.partition()), Excluded(place.key))));
+        let gone: Vec<(Key, i64)> = unseen.map(|(key, entry)| (key.clone(), -entry.weight)).collect();
+        self.remove(gone.iter().map(|(key, _)| key));
+        if durable && !gone.is_empty() {
+            let gone: Vec<(&[u8], i64)> = gone.iter().map(|(key, weight)| (key.as_ref(), *weight)).collect();
+            let gone = self.decode(&gone)?;
+            self.saved.changed(&gone)?;
+        }
+        Ok(())
     }
 
     /// The rows that decide on what changes.

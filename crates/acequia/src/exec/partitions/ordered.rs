@@ -36,6 +36,8 @@ const ENTRY_BYTES: usize = 48;
 /// See the [module](self).
 pub(super) struct OrderedRows {
     see: See,
+    /// See [`PartitionsSpec::in_order`].
+    pub(super) in_order: bool,
     time: Option<TimeKey>,
     pub(super) whole: RowBytes,
     /// Of the first columns: those of the partition, and also those of the order.
@@ -57,6 +59,10 @@ pub(super) struct Keys {
 }
 
 impl Keys {
+    pub(super) fn len(&self) -> usize {
+        self.partition.len()
+    }
+
     pub(super) fn key(&self, row: usize) -> &[u8] {
         self.whole.row(row).data()
     }
@@ -81,6 +87,7 @@ impl OrderedRows {
         let whole = RowBytes::try_new(&spec.schema, &order)?;
         Ok(Self {
             see: spec.see,
+            in_order: spec.in_order,
             time: spec.time.clone(),
             partition: whole.prefix(of_partition)?,
             ordered: whole.prefix(ordered)?,
@@ -113,6 +120,14 @@ impl OrderedRows {
             }
         }
         Ok(())
+    }
+
+    /// Removes rows that are there.
+    pub(super) fn remove<'a>(&mut self, keys: impl Iterator<Item = &'a Key>) {
+        for key in keys {
+            self.rows.remove(key);
+            self.key_bytes -= key.len();
+        }
     }
 
     fn add(&mut self, key: &[u8], entry: Entry) -> Result<()> {
@@ -170,7 +185,7 @@ impl OrderedRows {
     }
 
     /// Rows from their keys, each as often as it is there.
-    fn decode(&self, keys: &[(&[u8], i64)]) -> Result<Delta> {
+    pub(super) fn decode(&self, keys: &[(&[u8], i64)]) -> Result<Delta> {
         let rows = self.whole.decode(keys.iter().map(|(key, _)| *key))?;
         Ok(Delta { rows, weights: keys.iter().map(|(_, weight)| *weight).collect() })
     }
@@ -240,10 +255,7 @@ impl Kept for OrderedRows {
                 See::First(first) => self.first(first, partition).len(),
                 _ => all.len(),
             };
-            for (key, _) in &all {
-                self.rows.remove(key);
-                self.key_bytes -= key.len();
-            }
+            self.remove(all.iter().map(|(key, _)| key));
             seen.extend(all.into_iter().take(kept));
         }
         if durable {
