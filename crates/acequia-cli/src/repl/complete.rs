@@ -325,10 +325,9 @@ fn is_sink(context: &Context<'_>) -> bool {
 
 /// The options of the statement's connector, or those of a query.
 fn all_options(context: &Context<'_>) -> Vec<OptionWords> {
-    const QUERY: [OptionWords; 2] =
-        [OptionWords { name: "name", values: &[] }, OptionWords { name: "checkpoint", values: &[] }];
+    let of_query = ["name", "checkpoint", "key"].map(|name| OptionWords { name, values: &[] });
     if !context.begins_with(&["CREATE"]) || context.has_before("SELECT") {
-        return QUERY.to_vec();
+        return of_query.to_vec();
     }
     let given = context.options();
     let connector = given.iter().find(|(key, _)| key.eq_ignore_ascii_case("connector"));

@@ -63,7 +63,8 @@ Its current rows are read by any SELECT. CREATE STREAMING TABLE name AS ... is t
         text: "\
 INSERT INTO stream [(columns)] VALUES (...), ...      one micro-batch into an in-memory stream
 INSERT INTO sink SELECT ... [EMIT mode] [TRIGGER ...] [WITH (name = '...', checkpoint = '...')]
-The second starts a query in the background; with a checkpoint it goes on there after a restart.
+The second starts a query in the background; with a checkpoint it goes on there after a restart. `key = 'a, b'` in WITH
+says which columns tell its rows apart, for EMIT UPDATE where that does not follow from the query.
 BEGIN; INSERT ...; INSERT ...; COMMIT; is one micro-batch.",
         example: "\
 INSERT INTO pages SELECT page, count(*) AS n FROM clicks GROUP BY page, window(ts, '1 hour')

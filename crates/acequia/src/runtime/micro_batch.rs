@@ -271,6 +271,7 @@ impl MicroBatches {
         self.plan.batch_time.set(offsets.batch_time);
         self.tracker.begin(offsets.batch_time);
         let (mut leaves, metrics) = self.open_leaves(offsets).await?;
+        debug_assert!(offsets.watermark.global >= self.in_force, "the watermark goes back: {offsets:?}");
         let context = BatchContext {
             batch: offsets.batch,
             watermark: offsets.watermark.global,
