@@ -22,7 +22,6 @@ use datafusion::logical_expr::{
 };
 use datafusion::optimizer::optimizer::ApplyOrder;
 use datafusion::optimizer::{AnalyzerRule, Optimizer, OptimizerConfig, OptimizerRule};
-use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use std::sync::Arc;
 
 const LOGICAL_RULES: &[&str] = &[
@@ -76,13 +75,13 @@ pub(super) fn streaming_state(state: &SessionState) -> SessionState {
         let place = logical.iter().position(|rule| rule.name() == before);
         logical.insert(place.unwrap_or(0), Arc::new(NeverTrue));
     }
-    let physical =
-        PhysicalOptimizer::new().rules.into_iter().filter(|rule| PHYSICAL_RULES.contains(&rule.name()));
+    // The session's, which it may have made safe.
+    let physical = state.physical_optimizers().iter().filter(|rule| PHYSICAL_RULES.contains(&rule.name()));
     SessionStateBuilder::new_from_existing(state.clone())
         .with_config(config)
         .with_analyzer_rules(analyzer_rules(state))
         .with_optimizer_rules(logical)
-        .with_physical_optimizer_rules(physical.collect())
+        .with_physical_optimizer_rules(physical.cloned().collect())
         .build()
 }
 
