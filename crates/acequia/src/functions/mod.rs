@@ -34,6 +34,7 @@ pub mod time_column;
 pub mod to_char;
 pub mod watermark;
 pub mod window;
+mod window_keys;
 pub mod window_time;
 
 mod expand;
@@ -46,7 +47,7 @@ use datafusion::common::DataFusionError;
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::logical_expr::ScalarUDF;
-use datafusion::optimizer::Analyzer;
+use datafusion::optimizer::{Analyzer, Optimizer};
 use datafusion::prelude::SessionContext;
 use std::sync::Arc;
 
@@ -92,8 +93,8 @@ pub enum Mode {
     Batch,
 }
 
-/// Adds the functions, the planner of the table functions, [`ResolveWindows`], what EXCEPT and INTERSECT need, and `min`
-/// and `max` of floats in their total order to a session.
+/// Adds the functions, the planner of the table functions, [`ResolveWindows`], what EXCEPT and INTERSECT need, `min` and
+/// `max` of floats in their total order, and rules that keep DataFusion's own from taking columns for others to a session.
 ///
 /// The first rule goes before DataFusion's own, since it may settle types that type coercion then relies on.
 ///
@@ -107,6 +108,8 @@ pub fn install(builder: SessionStateBuilder, mode: Mode) -> datafusion::common::
     rules.insert(0, Arc::new(set_operations::CountCopies));
     // Once types are known.
     rules.push(Arc::new(extremes::InTotalOrder));
+    let rules = &mut builder.optimizer().get_or_insert_with(Optimizer::new).rules;
+    rules.push(Arc::new(window_keys::NamelessWindowKeys));
     // The rule would compute `window(ts).start` below the mark that makes `ts` an event time; in 55.2 it also fails
     // where a projection has columns with and without the name of their table.
     let config = builder.config().get_or_insert_default();

@@ -21,7 +21,7 @@ use datafusion::logical_expr::{
     EmptyRelation, Expr, FetchType, Join, Limit, LogicalPlan, Projection, SkipType, Sort,
 };
 use datafusion::optimizer::optimizer::ApplyOrder;
-use datafusion::optimizer::{AnalyzerRule, Optimizer, OptimizerConfig, OptimizerRule};
+use datafusion::optimizer::{AnalyzerRule, OptimizerConfig, OptimizerRule};
 use std::sync::Arc;
 
 const LOGICAL_RULES: &[&str] = &[
@@ -42,6 +42,7 @@ const LOGICAL_RULES: &[&str] = &[
     "eliminate_group_by_constant",
     "common_sub_expression_eliminate",
     "optimize_projections",
+    "nameless_window_keys",
 ];
 
 const PHYSICAL_RULES: &[&str] = &[
@@ -65,7 +66,8 @@ pub(super) fn streaming_state(state: &SessionState) -> SessionState {
         .set_bool("datafusion.optimizer.enable_physical_uncorrelated_scalar_subquery", false)
         // It computes parts of windows below the watermark, where their event time cannot be followed.
         .set_bool("datafusion.optimizer.enable_leaf_expression_pushdown", false);
-    let known = Optimizer::new().rules.into_iter().filter(|rule| LOGICAL_RULES.contains(&rule.name()));
+    // The session's rules, some of which are there to make others safe.
+    let known = state.optimizers().iter().filter(|rule| LOGICAL_RULES.contains(&rule.name())).cloned();
     let known = known.map(|rule| -> Arc<dyn OptimizerRule + Send + Sync> {
         if rule.name() == "push_down_filter" { Arc::new(PushDownFilter(rule)) } else { rule }
     });
@@ -75,7 +77,6 @@ pub(super) fn streaming_state(state: &SessionState) -> SessionState {
         let place = logical.iter().position(|rule| rule.name() == before);
         logical.insert(place.unwrap_or(0), Arc::new(NeverTrue));
     }
-    // The session's, which it may have made safe.
     let physical = state.physical_optimizers().iter().filter(|rule| PHYSICAL_RULES.contains(&rule.name()));
     SessionStateBuilder::new_from_existing(state.clone())
         .with_config(config)
@@ -160,7 +161,8 @@ fn named_scalars(plan: LogicalPlan) -> datafusion::common::Result<LogicalPlan> {
 }
 
 /// DataFusion's rule, which would push a condition without columns, as one on `now()` alone, below an aggregate that has a
-/// row of nothing too.
+/// row of nothing too; and a condition on columns from outside below the names of the subquery's own. What has become no
+/// join before then stays a subquery, which is refused, and its columns are not looked for by names that they do not have.
 #[derive(Debug)]
 struct PushDownFilter(Arc<dyn OptimizerRule + Send + Sync>);
 
@@ -178,6 +180,9 @@ impl OptimizerRule for PushDownFilter {
         plan: LogicalPlan,
         config: &dyn OptimizerConfig,
     ) -> datafusion::common::Result<Transformed<LogicalPlan>> {
+        if matches!(&plan, LogicalPlan::Filter(filter) if filter.predicate.contains_outer()) {
+            return Ok(Transformed::no(plan));
+        }
         if let LogicalPlan::Filter(filter) = &plan
             && let LogicalPlan::Aggregate(aggregate) = filter.input.as_ref()
             && aggregate.group_expr.iter().all(|key| matches!(key, Expr::GroupingSet(_)))
