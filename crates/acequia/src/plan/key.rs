@@ -7,6 +7,7 @@
 //! fixes is none.
 
 use super::build::times_of;
+use super::over::ungrouped;
 use super::refuse;
 use crate::catalog::StreamScan;
 use crate::error::from_datafusion;
@@ -187,8 +188,9 @@ fn numbered(window: &Window) -> Vec<Vec<KeyPart>> {
             return None;
         }
         let part = |expr: &Expr| {
-            let column = expr.try_as_col().and_then(|c| window.input.schema().maybe_index_of_column(c));
-            KeyPart::of(expr.schema_name().to_string(), column)
+            let key = ungrouped(expr);
+            let column = key.try_as_col().and_then(|c| window.input.schema().maybe_index_of_column(c));
+            KeyPart::of(key.schema_name().to_string(), column)
         };
         let number = KeyPart { counts: true, ..KeyPart::of(expr.schema_name().to_string(), [first + index]) };
         Some(function.params.partition_by.iter().map(part).chain([number]).collect())

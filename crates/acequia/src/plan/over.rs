@@ -17,10 +17,11 @@ use crate::error::from_datafusion;
 use crate::exec::See;
 use acequia_core::{OutputMode, Result};
 use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::{Result as DataFusionResult, ScalarValue};
 use datafusion::functions_window::expr_fn::row_number;
 use datafusion::logical_expr::{
-    Distinct, Expr, ExprFunctionExt, Limit, LogicalPlan, LogicalPlanBuilder, Projection, Sort, SortExpr,
-    Window, col, lit,
+    BinaryExpr, Distinct, Expr, ExprFunctionExt, ExprSchemable, Limit, LogicalPlan, LogicalPlanBuilder,
+    Operator, Projection, Sort, SortExpr, Window, col, lit,
 };
 use std::sync::Arc;
 
@@ -152,7 +153,8 @@ pub(super) fn distinct_on_to_row_number(plan: LogicalPlan) -> Result<LogicalPlan
         else {
             return Ok(Transformed::no(node));
         };
-        let number = row_number().partition_by(on.on_expr.clone()).order_by(order).build()?;
+        let keys = on.on_expr.iter().map(|key| grouped(key, &on.input)).collect::<DataFusionResult<_>>()?;
+        let number = row_number().partition_by(keys).order_by(order).build()?;
         let plan = LogicalPlanBuilder::from(on.input.as_ref().clone())
             .window([number.clone().alias(ROW_NUMBER)])?
             .filter(col(ROW_NUMBER).eq(lit(1_u64)))?
@@ -161,6 +163,27 @@ pub(super) fn distinct_on_to_row_number(plan: LogicalPlan) -> Result<LogicalPlan
         Ok(Transformed::yes(plan))
     });
     rewritten.map(|t| t.data).map_err(from_datafusion)
+}
+
+/// A key by which OVER tells rows apart as GROUP BY does, to which -0.0 is 0.0.
+fn grouped(key: &Expr, input: &LogicalPlan) -> DataFusionResult<Expr> {
+    let data_type = key.get_type(input.schema())?;
+    if !data_type.is_floating() {
+        return Ok(key.clone());
+    }
+    Ok(key.clone() + Expr::Literal(ScalarValue::new_zero(&data_type)?, None))
+}
+
+/// The key that [`grouped`] was given.
+pub(super) fn ungrouped(key: &Expr) -> &Expr {
+    match key {
+        Expr::BinaryExpr(BinaryExpr { left, op: Operator::Plus, right }) if is_zero(right) => left,
+        key => key,
+    }
+}
+
+fn is_zero(expr: &Expr) -> bool {
+    matches!(expr, Expr::Literal(value, _) if ScalarValue::new_zero(&value.data_type()).is_ok_and(|zero| zero == *value))
 }
 
 /// PARTITION BY and ORDER BY as far as all windows of a node have them in common.
