@@ -325,8 +325,12 @@ impl Generator {
     }
 
     /// A window function with its OVER; if wanted, one that is the same for all rows of one place in the order.
-    fn window_function(&mut self, columns: &[Column], of_peers: bool) -> (String, Type) {
-        let (partition, order) = (self.partition(columns), self.order(columns));
+    fn window_function(
+        &mut self,
+        columns: &[Column],
+        (partition, order): (&str, &str),
+        of_peers: bool,
+    ) -> (String, Type) {
         let int = self.expression(Type::Int, columns, 1);
         let any = self.type_of(columns);
         let value = self.expression(any, columns, 1);
@@ -338,7 +342,8 @@ impl Generator {
             2 => " ROWS BETWEEN UNBOUNDED PRECEDING AND 1 FOLLOWING".to_string(),
             _ => " ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING".to_string(),
         };
-        match if of_peers { *self.one_of(&[1, 2, 7, 8]) } else { self.count(0..=10) } {
+        let peers = self.frame_of_values(columns, order);
+        match if of_peers { *self.one_of(&[1, 2, 7, 8, 10, 11, 12]) } else { self.count(0..=13) } {
             0 => (format!("row_number() OVER ({all})"), Type::Int),
             1 => (format!("rank() OVER ({some})"), Type::Int),
             2 => (format!("dense_rank() OVER ({some})"), Type::Int),
@@ -349,17 +354,43 @@ impl Generator {
             7 => (format!("count(*) OVER ({some})"), Type::Int),
             8 => (format!("sum({int}) OVER ({partition})"), Type::Int),
             9 => (format!("max({value}) OVER ({all}{frame})"), any),
+            10 => (format!("count({value}) OVER ({some}{peers})"), Type::Int),
+            11 => (format!("min({value}) OVER ({some}{peers})"), any),
+            12 => (format!("sum({int}) OVER ({some}{peers})"), Type::Int),
             _ => (format!("sum({int}) OVER ({all}{frame})"), Type::Int),
         }
+    }
+
+    /// A frame that rows with the same first value of the order share.
+    fn frame_of_values(&mut self, columns: &[Column], order: &str) -> &'static str {
+        let first = columns.iter().find(|column| order.split([' ', ',']).next() == Some(&column.name));
+        let range = match first.map(|column| column.data_type) {
+            Some(Type::Int) => " RANGE BETWEEN 2 PRECEDING AND 1 FOLLOWING",
+            Some(Type::Float) => " RANGE BETWEEN 0.5 PRECEDING AND 1 FOLLOWING",
+            Some(Type::Time) => " RANGE INTERVAL '5 seconds' PRECEDING",
+            Some(Type::Text) | None => " RANGE CURRENT ROW",
+        };
+        *self.one_of::<&'static str>(&[
+            "",
+            range,
+            range,
+            " GROUPS BETWEEN 1 PRECEDING AND 1 FOLLOWING",
+            " GROUPS UNBOUNDED PRECEDING",
+            " RANGE BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING",
+        ])
     }
 
     fn over(&mut self, depth: usize) -> Relation {
         let (below, alias) = (self.relation(depth), self.alias());
         let columns = below.columns_of(&alias);
         let mut items = self.items(&columns);
-        for number in 0..self.count(1..=2) {
+        let (mut partition, mut order) = (self.partition(&columns), self.order(&columns));
+        for number in 0..self.count(1..=3) {
+            if self.chance(30) {
+                (partition, order) = (self.partition(&columns), self.order(&columns));
+            }
             // Two orders of rows that are the same would leave open which of their places belong together.
-            items.push(self.window_function(&columns, number > 0));
+            items.push(self.window_function(&columns, (&partition, &order), number > 0));
         }
         let condition = self.filter(&columns, 0);
         let (list, named) = self.named(items);
