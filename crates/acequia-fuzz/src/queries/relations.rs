@@ -370,7 +370,7 @@ impl Generator {
             Some(Type::Time) => " RANGE INTERVAL '5 seconds' PRECEDING",
             Some(Type::Text) | None => " RANGE CURRENT ROW",
         };
-        *self.one_of::<&'static str>(&[
+        self.one_of::<&'static str>(&[
             "",
             range,
             range,
