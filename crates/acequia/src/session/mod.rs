@@ -382,10 +382,13 @@ impl Session {
     }
 
     async fn collect(&self, plan: LogicalPlan) -> Result<StatementOutput> {
-        let frame = self.inner.context.execute_logical_plan(plan).await.map_err(from_datafusion)?;
-        let schema = Arc::new(frame.schema().as_arrow().clone());
-        let batches = frame.collect().await.map_err(from_datafusion)?;
-        Ok(StatementOutput::Rows { schema, batches })
+        let run = async {
+            let frame = self.inner.context.execute_logical_plan(plan).await.map_err(from_datafusion)?;
+            let schema = Arc::new(frame.schema().as_arrow().clone());
+            let batches = frame.collect().await.map_err(from_datafusion)?;
+            Ok(StatementOutput::Rows { schema, batches })
+        };
+        without_panic(run.boxed()).await
     }
 
     /// The logical plan of a query, not optimized.
@@ -471,10 +474,12 @@ fn check_struct_names(schema: &Schema) -> Result<()> {
     Ok(())
 }
 
-/// What planning gives; a panic in DataFusion's planner ends the statement, not the program.
-pub(super) async fn without_panic<T>(planning: BoxFuture<'_, Result<T>>) -> Result<T> {
-    let planned = AssertUnwindSafe(planning).catch_unwind().await;
-    planned.unwrap_or_else(|_| {
-        Err(Error::internal("the planner panicked over this statement; write it another way, and report it"))
+/// What planning or running a statement gives; a panic in DataFusion or a function ends the statement, not the program.
+pub(super) async fn without_panic<T>(work: BoxFuture<'_, Result<T>>) -> Result<T> {
+    let done = AssertUnwindSafe(work).catch_unwind().await;
+    done.unwrap_or_else(|_| {
+        Err(Error::internal(
+            "DataFusion or a function panicked over this statement; write it another way, and report it",
+        ))
     })
 }

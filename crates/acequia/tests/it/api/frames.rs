@@ -496,3 +496,20 @@ async fn aggregates_and_table_functions_of_the_program_run_over_streams() {
         assert_eq!(table(&session, "products").await, ["| north | 81 |", "| south | 1296 |", "| | 25 |"]);
     }
 }
+
+#[tokio::test]
+async fn a_function_that_panics_over_a_table_ends_its_statement_only() {
+    use acequia::datafusion::logical_expr::{Volatility, create_udf};
+    let session = Session::new().unwrap();
+    let boom = Arc::new(|_: &[_]| panic!("boom"));
+    session.register_udf(create_udf(
+        "boom",
+        vec![DataType::Int64],
+        DataType::Int64,
+        Volatility::Volatile,
+        boom,
+    ));
+    let error = session.sql("SELECT boom(1)").await.unwrap_err();
+    assert!(error.kind() == ErrorKind::Internal && error.message().contains("panicked"), "{error}");
+    session.sql("SELECT 1").await.unwrap();
+}
