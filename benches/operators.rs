@@ -212,17 +212,8 @@ fn partitions(criterion: &mut Criterion) {
             let changes: Vec<RecordBatch> =
                 (1..33).map(|seed| rows(keys, CHANGES, seed).slice(0, CHANGES)).collect();
             run(&mut operator, 1, &weighted(&changes[0], 1));
-            let mut batch = 1;
-            let mut group = criterion.benchmark_group("partitions");
-            group.bench_function(BenchmarkId::new(name, state), |bencher| {
-                bencher.iter(|| {
-                    let (gone, come) = (&changes[(batch - 1) % 32], &changes[batch % 32]);
-                    batch += 1;
-                    operator.push(&at(batch as u64), 0, weighted(gone, -1)).unwrap();
-                    run(&mut operator, batch as u64, &weighted(come, 1))
-                });
-            });
-            group.finish();
+            let id = BenchmarkId::new(name, state);
+            in_place(criterion, "partitions", id, &mut operator, &changes);
         }
     }
 }
@@ -268,19 +259,31 @@ fn over(criterion: &mut Criterion) {
             run(&mut operator, 0, &weighted(&all, 1));
             let ends: Vec<RecordBatch> = (0..32).map(|seed| at_the_end(state, CHANGES, seed)).collect();
             run(&mut operator, 1, &weighted(&ends[0], 1));
-            let mut batch = 1;
-            let mut group = criterion.benchmark_group("over");
-            group.bench_function(BenchmarkId::new(name, state), |bencher| {
-                bencher.iter(|| {
-                    let (gone, come) = (&ends[(batch - 1) % 32], &ends[batch % 32]);
-                    batch += 1;
-                    operator.push(&at(batch as u64), 0, weighted(gone, -1)).unwrap();
-                    run(&mut operator, batch as u64, &weighted(come, 1))
-                });
-            });
-            group.finish();
+            let id = BenchmarkId::new(name, state);
+            in_place(criterion, "over", id, &mut operator, &ends);
         }
     }
+}
+
+/// Times batches of changes, of which each takes back the one before and gives the next. The first is given already.
+fn in_place(
+    criterion: &mut Criterion,
+    group: &str,
+    id: BenchmarkId,
+    operator: &mut PartitionsOperator,
+    changes: &[RecordBatch],
+) {
+    let mut batch = 1;
+    let mut group = criterion.benchmark_group(group);
+    group.bench_function(id, |bencher| {
+        bencher.iter(|| {
+            let (gone, come) = (&changes[(batch - 1) % changes.len()], &changes[batch % changes.len()]);
+            batch += 1;
+            operator.push(&at(batch as u64), 0, weighted(gone, -1)).unwrap();
+            run(operator, batch as u64, &weighted(come, 1))
+        });
+    });
+    group.finish();
 }
 
 /// Rows whose values come after all others.

@@ -17,10 +17,11 @@ use super::node::OperatorNode;
 use super::recompute::Recomputed;
 use super::time_key::bound_of;
 use crate::error::from_datafusion;
-use crate::exec::{Comparison, MovingBound, MovingBoundOperator, MovingBoundSpec};
+use crate::exec::{Comparison, MovingBound, MovingBoundOperator};
 use crate::functions::TimeColumn;
 use crate::functions::lineage::time_of;
 use acequia_core::Result;
+use arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::expr::WindowFunction;
 use datafusion::logical_expr::{Expr, LogicalPlan, SortExpr, WindowFrameBound, WindowFunctionDefinition};
@@ -79,10 +80,7 @@ fn is_over_past(function: &WindowFunction) -> bool {
         (_, "lag") => match function.params.args.get(1) {
             None => true,
             Some(Expr::Literal(offset, _)) => {
-                matches!(
-                    offset.cast_to(&arrow::datatypes::DataType::Int64),
-                    Ok(ScalarValue::Int64(Some(0..)))
-                )
+                matches!(offset.cast_to(&DataType::Int64), Ok(ScalarValue::Int64(Some(0..))))
             }
             Some(_) => false,
         },
@@ -100,22 +98,15 @@ impl Builder<'_> {
     ) -> Result<Part> {
         let values = self.values(part, &time).await?;
         let id = self.next_id();
-        let spec = MovingBoundSpec {
-            operator: id,
-            given: values.rows.own(),
-            schema: values.schema,
-            compared: values.compared,
-            comparison: Comparison::Less,
-            retracting: values.retracting,
-            bound: MovingBound::Watermark(bound_of(&column)),
-        };
+        let bound = MovingBound::Watermark(bound_of(&column));
+        let (spec, island) = values.compared(id, Comparison::Less, bound);
         let node = OperatorNode {
             id,
             name: "hold",
             fingerprint: format!("{} by={time}", fingerprint("hold", input, &[])),
             description: explain::moving_bound(&format!("{time} {} watermark", spec.comparison), &spec),
             operator: Box::new(MovingBoundOperator::try_new(spec)?),
-            inputs: vec![values.island],
+            inputs: vec![island],
         };
         reads(input.schema(), node, Change::InsertOnly)
     }

@@ -19,7 +19,7 @@ use crate::exec::{BatchBound, Comparison, MovingBound, MovingBoundOperator, Movi
 use crate::functions::{
     BatchTime, EventTimeWatermark, follows_batch_time, is_volatile, read_from, reads_batch_time,
 };
-use acequia_core::{OutputMode, Result, Timestamp};
+use acequia_core::{OperatorId, OutputMode, Result, Timestamp};
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow::datatypes::{DataType, Schema, SchemaRef};
 use arrow::row::{RowConverter, SortField};
@@ -225,11 +225,25 @@ impl BatchBound for TimeExpression {
 
 /// Rows that are compared, as an operator takes them.
 pub(super) struct Values {
-    pub(super) rows: Rows,
-    pub(super) island: Island,
-    pub(super) schema: SchemaRef,
-    pub(super) compared: usize,
-    pub(super) retracting: bool,
+    rows: Rows,
+    island: Island,
+    schema: SchemaRef,
+    compared: usize,
+    retracting: bool,
+}
+
+impl Values {
+    /// An operator that compares them with a bound, and what it reads.
+    pub(super) fn compared(
+        self,
+        operator: OperatorId,
+        comparison: Comparison,
+        bound: MovingBound,
+    ) -> (MovingBoundSpec, Island) {
+        let Self { rows, island, schema, compared, retracting } = self;
+        let given = rows.own();
+        (MovingBoundSpec { operator, schema, given, compared, comparison, retracting, bound }, island)
+    }
 }
 
 impl Builder<'_> {
@@ -310,15 +324,7 @@ impl Builder<'_> {
     ) -> Result<Part> {
         let values = self.values(part, &compared.value).await?;
         let id = self.next_id();
-        let spec = MovingBoundSpec {
-            operator: id,
-            given: values.rows.own(),
-            schema: values.schema,
-            compared: values.compared,
-            comparison: compared.comparison,
-            retracting: values.retracting,
-            bound,
-        };
+        let (spec, island) = values.compared(id, compared.comparison, bound);
         let name = "moving_bound";
         let text = format!("{} {} {}", compared.value, compared.comparison, compared.bound);
         let description = explain::moving_bound(&text, &spec);
@@ -333,7 +339,7 @@ impl Builder<'_> {
             ),
             description,
             operator: Box::new(MovingBoundOperator::try_new(spec)?),
-            inputs: [values.island].into_iter().chain(scalar).collect(),
+            inputs: [island].into_iter().chain(scalar).collect(),
         };
         reads(plan.schema(), node, change)
     }

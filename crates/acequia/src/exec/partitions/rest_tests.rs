@@ -1,6 +1,6 @@
 //! Values over all rows up to one, over partitions of many places, against DataFusion's answer over all rows.
 
-use super::tests::{Bag, Row, Same, Saved, Sql, batch, change_batch, no_row_and_its_own_retraction};
+use super::tests::{Bag, Row, Same, Saved, Sql, batch, change_batch, no_row_and_its_own_retraction, spec};
 use super::*;
 use crate::exec::TimeBound;
 use crate::exec::delta::{encode, weights_in};
@@ -106,21 +106,8 @@ fn cases() -> Vec<Case> {
 
 impl Case {
     fn spec(&self, retracting: bool) -> PartitionsSpec {
-        let order = self.order.iter().map(|(column, descending)| {
-            (*column, SortOptions { descending: *descending, nulls_first: *descending })
-        });
-        PartitionsSpec {
-            operator: OperatorId(0),
-            schema: batch(&[]).schema(),
-            partition: self.partition.to_vec(),
-            order: order.collect(),
-            retracting,
-            time: None,
-            emit: Emit::Changes,
-            in_order: false,
-            see: See::Rest(Near { back: Reach::default(), ahead: self.ahead }),
-            running: self.running.clone(),
-        }
+        let see = See::Rest(Near { back: Reach::default(), ahead: self.ahead });
+        PartitionsSpec { running: self.running.clone(), ..spec(self.partition, self.order, retracting, see) }
     }
 }
 

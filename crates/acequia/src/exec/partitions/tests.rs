@@ -181,23 +181,33 @@ struct Case {
     see: See,
 }
 
+/// All changes of what is seen of rows in partitions, in an order of columns that are descending or not.
+pub(super) fn spec(
+    partition: &[usize],
+    order: &[(usize, bool)],
+    retracting: bool,
+    see: See,
+) -> PartitionsSpec {
+    let order = order.iter().map(|(column, descending)| {
+        (*column, SortOptions { descending: *descending, nulls_first: *descending })
+    });
+    PartitionsSpec {
+        operator: OperatorId(0),
+        schema: batch(&[]).schema(),
+        partition: partition.to_vec(),
+        order: order.collect(),
+        retracting,
+        time: None,
+        emit: Emit::Changes,
+        in_order: false,
+        see,
+        running: vec![],
+    }
+}
+
 impl Case {
     fn spec(&self, retracting: bool) -> PartitionsSpec {
-        let order = self.order.iter().map(|(column, descending)| {
-            (*column, SortOptions { descending: *descending, nulls_first: *descending })
-        });
-        PartitionsSpec {
-            operator: OperatorId(0),
-            schema: batch(&[]).schema(),
-            partition: self.partition.to_vec(),
-            order: order.collect(),
-            retracting,
-            time: None,
-            emit: Emit::Changes,
-            in_order: false,
-            see: self.see,
-            running: vec![],
-        }
+        spec(self.partition, self.order, retracting, self.see)
     }
 }
 
